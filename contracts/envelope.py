@@ -1,0 +1,160 @@
+"""CloudEvents 1.0 on Kafka: what a record says, and the record that says it.
+
+Binary mode is written; binary and structured mode are read. `decode` is the only way in: what it returns has passed
+the type's schema and its checks, what it refuses carries a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import ClassVar, Final, NamedTuple
+
+import msgspec
+
+from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, Attributes, read_attributes, read_time
+from contracts.payload import MAX_ID, Payload, read_hook, write_hook
+from contracts.plausible import Plan, check_plausible, plan_of
+from contracts.reading import payload_error
+from contracts.refusal import Refused
+from contracts.registry import TOPICS, model_of, topic_of
+
+MAX_BYTES: Final = 1_000_000  # below Kafka's own limit of 1,048,588 for a batch, which also holds headers
+_encoder: Final = msgspec.json.Encoder(enc_hook=write_hook)
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that passed its checks. `time` is aware; `source` + `id` identify it for ever."""
+
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    data: Payload
+    traceparent: str | None = None
+
+
+class Tombstone(Payload, frozen=True, kw_only=True):
+    """The empty record that ends a subject in a compacted topic; written with the type of the topic's snapshots."""
+
+    TYPE: ClassVar[str] = ""
+
+
+class Record(NamedTuple):
+    """A Kafka record of the event, in binary mode; `value` is None for a tombstone."""
+
+    key: bytes
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class _Reader(NamedTuple):
+    decoder: msgspec.json.Decoder[Payload]
+    plan: Plan
+
+
+@cache
+def _reader(event_type: str) -> _Reader:
+    model = model_of(event_type)
+    return _Reader(msgspec.json.Decoder(model, dec_hook=read_hook), plan_of(model))
+
+
+def decode(
+    value: bytes | None, headers: Headers, key: bytes | None = None, received_at: datetime | None = None
+) -> Event:
+    """The event in a Kafka record, in binary or structured mode.
+
+    `received_at` is the record's own timestamp (aware); an event more than 24 hours ahead of it is refused.
+    Raises Refused; contracts/README.md lists the reasons.
+    """
+    if value is not None and len(value) > MAX_BYTES:
+        raise Refused("too_large", f"the event has {len(value):,} bytes; expected at most {MAX_BYTES:,}")
+    given, body = read_attributes(dict(headers), value)
+    reader = _reader(given.type)
+    if key is not None and key != given.subject.encode():
+        raise Refused(
+            "key_mismatch",
+            f"the record's key is {key[:MAX_ID]!r}, its subject {given.subject!r}; expected the subject as the key",
+        )
+    time = read_time(given.time, received_at)
+    data = _tombstone(given) if body is None else _payload(reader, body, time)
+    return Event(
+        id=given.id,
+        source=given.source,
+        type=given.type,
+        subject=given.subject,
+        time=time,
+        data=data,
+        traceparent=given.traceparent,
+    )
+
+
+def decode_json(text: bytes, received_at: datetime | None = None) -> Event:
+    """The event in a structured CloudEvents JSON object, as in files and HTTP. Raises Refused as `decode` does."""
+    return decode(text, [("content-type", STRUCTURED.encode())], None, received_at)
+
+
+def _payload(reader: _Reader, body: bytes, time: datetime) -> Payload:
+    try:
+        data = reader.decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise payload_error(error, body) from None
+    data.check()
+    check_plausible(data, reader.plan, time.toordinal())
+    return data
+
+
+def _tombstone(given: Attributes) -> Tombstone:
+    if not TOPICS[topic_of(given.type)].compaction:
+        raise Refused("empty_value", f"the record of {given.type} is empty; only compacted topics know tombstones")
+    return Tombstone()
+
+
+def encode(event: Event) -> Record:
+    """The record of an event, in binary mode, keyed by its subject. A Tombstone gives an empty value."""
+    headers = [
+        ("content-type", JSON),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_subject", event.subject.encode()),
+        ("ce_time", _time_text(event.time).encode()),
+    ]
+    if event.traceparent is not None:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
+    value = None if isinstance(event.data, Tombstone) else _encoder.encode(event.data)
+    return Record(event.subject.encode(), value, headers)
+
+
+def encode_json(event: Event) -> bytes:
+    """The event as one structured CloudEvents JSON object, as in files and HTTP."""
+    attributes = {
+        "specversion": SPEC_VERSION,
+        "id": event.id,
+        "source": event.source,
+        "type": event.type,
+        "subject": event.subject,
+        "time": _time_text(event.time),
+        "datacontenttype": "application/json",
+        "data": event.data,
+    }
+    if event.traceparent is not None:
+        attributes["traceparent"] = event.traceparent
+    return _encoder.encode(attributes)
+
+
+def encode_data(data: Payload) -> bytes:
+    """A payload alone as JSON, for hashing and storing."""
+    return _encoder.encode(data)
+
+
+def _time_text(time: datetime) -> str:
+    offset = time.utcoffset()
+    if offset is None:
+        raise ValueError(f"event time {time.isoformat()} has no offset")
+    return time.isoformat() if offset else time.astimezone(UTC).isoformat().replace("+00:00", "Z")

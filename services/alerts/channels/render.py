@@ -1,0 +1,133 @@
+"""What an alert looks like as a mail: subject, text and HTML, in the receiver's language."""
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from babel.dates import format_date
+from babel.numbers import format_currency
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from contracts.money import Money
+from services.alerts.channels.mail import one_line
+from services.alerts.channels.words import LOCALES, WORDS, Language, say, say_number
+
+TEMPLATES = Path(__file__).parent / "templates"
+# A name may have 200 characters; in a list of mails the invoice and the amount behind it must still be seen.
+SUBJECT_NAME = 40
+EVENTS_SHOWN = 12
+
+AgeingStage = Literal["1-30", "31-60", "61-90", "91+"]
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a payment, credit note or write-off that was applied to the invoice, in the invoice's currency."""
+
+    document_id: str
+    kind: Literal["payment", "credit_note", "write_off"]
+    dated_on: date
+    amount: Money
+
+
+class EventBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact the alert rests on. `name` is its type without prefix and version, as in invoice.issued."""
+
+    id: str
+    source: str
+    name: str
+
+
+class AlertMail(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of a receivable_overdue alert that was raised; `as_of` is the company's day they hold for.
+
+    `open` is `total` less the amounts of `settlements`. `link` is the page of the alert. `set_for` says at which of the
+    three levels the grace was set.
+    """
+
+    language: Language
+    receiver_name: str = ""
+    alert_id: str
+    link: str
+    customer_id: str
+    customer_name: str
+    company: str = ""
+    invoice_id: str
+    issued_on: date | None = None
+    due_on: date
+    as_of: date
+    days_past_due: int
+    stage: AgeingStage
+    total: Money
+    open: Money
+    settlements: tuple[Settlement, ...] = ()
+    rule: str = "receivable_overdue"
+    grace_days: int
+    set_for: Literal["default", "group", "customer"] = "default"
+    events: tuple[EventBehind, ...] = ()
+
+
+def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
+    """(subject, text, html) of the mail to the customer's owner."""
+    w = partial(say, mail.language)
+    n = partial(say_number, mail.language)
+    values = {
+        "mail": mail,
+        "w": w,
+        "n": n,
+        "money": partial(money, language=mail.language),
+        "day": partial(day, language=mail.language),
+        "event_name": _event_name(w),
+        "shown": mail.events[:EVENTS_SHOWN],
+        "more": len(mail.events) - EVENTS_SHOWN,
+    }
+    subject = n(
+        "subject",
+        mail.days_past_due,
+        customer=shorten(one_line(mail.customer_name), SUBJECT_NAME),
+        invoice=shorten(one_line(mail.invoice_id), SUBJECT_NAME),
+        open=money(mail.open, mail.language),
+    )
+    text = _templates.get_template("receivable_overdue.txt.j2").render(values)
+    html = _templates.get_template("receivable_overdue.html.j2").render(values | {"subject": subject})
+    return subject, text, html
+
+
+def money(value: Money, language: Language) -> str:
+    """An amount as the language writes it, with all decimals of its currency."""
+    return str(format_currency(value.amount, value.currency, locale=LOCALES[language]))
+
+
+def day(value: date, language: Language) -> str:
+    """A date with its month in words (en) or with 年月日 (zh-CN)."""
+    return str(format_date(value, "long", locale=LOCALES[language]))
+
+
+def shorten(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _event_name(w: Callable[[str], str]) -> Callable[[str], str]:
+    def name(event: str) -> str:
+        key = f"event.{event}"
+        return w(key) if key in WORDS else event
+
+    return name
+
+
+def _environment() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters["line"] = one_line
+    return templates
+
+
+_templates = _environment()

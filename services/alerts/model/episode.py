@@ -1,0 +1,35 @@
+"""What a rule finds: a stretch of days on which its cause stood."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+
+class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One cause standing for a stretch of days, as a rule sees it from the facts known now.
+
+    `opening_fact` names what opened it and keeps its alert the same one for ever; `opened_by` are the facts to read
+    when asking why. `stages` are the days on which a stage (1 and up, growing) was reached, the first one at the opening.
+    `closed_on` is None while it stands; then `outcome` says how it ended and `because` which facts ended it.
+    `figures` are what a manager reads and is told about when they change; `moving` is what the calendar alone changes.
+    """
+
+    rule: str
+    subject: str
+    cause: str
+    opening_fact: str
+    opened_on: date
+    opened_by: tuple[str, ...] = ()
+    stages: tuple[tuple[date, int], ...] = ()
+    closed_on: date | None = None
+    outcome: str | None = None
+    because: tuple[str, ...] = ()
+    figures: dict[str, str] = {}
+    moving: dict[str, str] = {}
+
+    @property
+    def stage(self) -> int:
+        """The stage reached last; 0 before the first."""
+        return self.stages[-1][1] if self.stages else 0

@@ -1,0 +1,211 @@
+"""A subject's state on the desk: what a fold may see, change and say.
+
+A *head* is the one document a subject (a customer account, a staff member) has in a service; *parts* are documents of
+the same subject that can grow in number (open items, alerts). All are stored in one transaction under the head's
+version, so one check of `{_id, v}` guards the whole subject.
+
+A fold is an ordinary function `fold(desk, event) -> None`. It reads with `get`, changes with `put` and `drop`, speaks
+with `emit`. It declares nothing beforehand: when it asks for a document that has not been loaded, `Missing` ends it,
+the document is loaded together with those of the whole batch, and the fold runs again. Folds have no other effect, so
+running one again is harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from contracts.envelope import Event
+from contracts.payload import Payload
+
+from .mongo import Collection, Index
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_ID = 500
+
+
+@dataclass(frozen=True)
+class Head(Generic[T]):
+    """The one document of a subject. `indexes` are what readers query by; `clocked` means its `due` moment is watched
+    by the clock.
+    """
+
+    name: str
+    type: type[T]
+    indexes: tuple[Index, ...] = ()
+    clocked: bool = False
+
+    @property
+    def head(self) -> str:
+        """The collection whose version guards this document."""
+        return self.name
+
+    def doc_id(self, subject: str, key: str) -> str:
+        """A head is the subject; it has no key of its own."""
+        return subject
+
+    def collection(self) -> Collection:
+        """The collection as the database must have it."""
+        return Collection(self.name, self.indexes + _due_index(self.clocked))
+
+
+@dataclass(frozen=True)
+class Part(Generic[T]):
+    """Documents of a subject beside its head. `derived` parts are thrown away and built again by a refold; others
+    (notifications) are kept.
+    """
+
+    name: str
+    type: type[T]
+    of: Head[Any]
+    indexes: tuple[Index, ...] = ()
+    clocked: bool = False
+    derived: bool = True
+
+    @property
+    def head(self) -> str:
+        """The collection whose version guards this document."""
+        return self.of.name
+
+    def doc_id(self, subject: str, key: str) -> str:
+        """Unique over subjects; a space cannot stand in either half."""
+        return f"{subject} {key}"
+
+    def collection(self) -> Collection:
+        """The collection as the database must have it; every part can be found by its subject."""
+        return Collection(self.name, (*self.indexes, Index((("s", 1),)), *_due_index(self.clocked)))
+
+
+Kind = Head[Any] | Part[Any]
+
+
+def _due_index(clocked: bool) -> tuple[Index, ...]:
+    # Partial: documents that wait for nothing cost the clock nothing.
+    return (Index((("due", 1),), partial={"due": {"$exists": True}}),) if clocked else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as loaded or as a fold left it. `value` None: it is not there. `due`: when the clock has to look at
+    it next.
+    """
+
+    value: Any
+    due: datetime | None = None
+
+
+Key = tuple[str, str]  # (kind's name, key within the subject)
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of one subject while a batch is applied. `v` 0: the head is not in the database yet."""
+
+    subject: str
+    head: str
+    v: int = 0
+    spoke: int = 0  # microseconds of the last thing said, so that what is said later sorts later (see outbox.py)
+    fold_version: int = 0
+    erased: bool = False
+    documents: dict[Key, Stored] = field(default_factory=dict)
+
+
+class Missing(Exception):  # noqa: N818 - not an error: a request
+    """A fold asked for a document that is not on the desk yet."""
+
+    def __init__(self, kind: Kind, key: str) -> None:
+        super().__init__(kind.name)
+        self.kind = kind
+        self.key = key
+
+
+@dataclass(slots=True)
+class Desk:
+    """One event's view of one subject: the state below, what this event changes above."""
+
+    state: State
+    source: str  # of what is said here: `rapport/<service>`
+    now: datetime
+    cause: str
+    traceparent: str | None = None
+    changed: dict[Key, tuple[Kind, Stored]] = field(default_factory=dict)
+    said: list[Event] = field(default_factory=list)
+    below: Mapping[Key, tuple[Kind, Stored]] = field(default_factory=dict)
+    erase: bool = False
+
+    @property
+    def subject(self) -> str:
+        """The party this desk is about."""
+        return self.state.subject
+
+    def stored(self, kind: Kind, key: str = "") -> Stored:
+        """The document with its due moment.
+
+        Raises:
+            Missing: it has not been loaded; the engine loads it and runs the fold again.
+        """
+        at = (kind.name, key)
+        for layer in (self.changed, self.below):
+            if (change := layer.get(at)) is not None:
+                return change[1]
+        found = self.state.documents.get(at)
+        if found is None:
+            raise Missing(kind, key)
+        return found
+
+    def get(self, kind: Head[T] | Part[T], key: str = "") -> T | None:
+        """The document, or None where there is none. A head takes no key."""
+        return cast("T | None", self.stored(kind, key).value)
+
+    def put(self, kind: Head[T] | Part[T], value: T, key: str = "", *, due: datetime | None = None) -> None:
+        """Store `value`; `due` is the next moment at which waiting alone would change it, None for never."""
+        self.changed[(kind.name, key)] = (kind, Stored(value, due))
+
+    def drop(self, kind: Kind, key: str = "") -> None:
+        """Remove the document."""
+        self.changed[(kind.name, key)] = (kind, Stored(None))
+
+    def erase_subject(self) -> None:
+        """Personal data of this subject goes, at once and for ever; later events about it are refused."""
+        self.erase = True
+
+    def emit(self, payload: Payload, *, subject: str | None = None) -> Event:
+        """Say something on the bus. The id is derived from the cause, so that a repeat has the same id."""
+        kind = payload.TYPE
+        n = sum(1 for event in self.said if event.type == kind)
+        event = Event(
+            id=derived_id(self.cause, kind, n),
+            source=self.source,
+            type=kind,
+            subject=subject or self.subject,
+            time=self.now,
+            data=payload,
+            traceparent=self.traceparent,
+        )
+        self.said.append(event)
+        return event
+
+    def puts(self, kind: Kind) -> Iterator[tuple[str, Any]]:
+        """What this event has put into a kind so far, by key."""
+        return ((key[1], stored.value) for key, (_, stored) in self.changed.items() if key[0] == kind.name)
+
+
+def cause_of(event: Event) -> str:
+    """What an event's consequences name as their cause: unique over sources."""
+    return f"{event.source}:{event.id}"
+
+
+def derived_id(cause: str, kind: str, n: int) -> str:
+    """`{cause}/{type}/{n}`; where chains of causes grow past what an id may hold, the cause is replaced by its
+    digest.
+    """
+    tail = f"/{kind.removeprefix('rapport.')}/{n}"
+    if len(cause) + len(tail) > MAX_ID:
+        cause = hashlib.sha256(cause.encode()).hexdigest()[:32]
+    return cause + tail

@@ -1,0 +1,346 @@
+"""The one door: everything that changes a subject is applied here, in one MongoDB transaction.
+
+A batch is split by subject into lanes that run side by side. A lane loads the states it needs, folds (fold.py), and
+stores in one transaction: new ids into the ledger or inbox, changed documents under the version of their head, what
+is said into the outbox, dead letters. Nothing else in the suite writes a subject.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import InsertOne, UpdateOne
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+)
+
+from . import marks
+from .aggregate import State, Stored
+from .cache import StateCache
+from .erase import erase_rows
+from .fold import Folded, fold_subject
+from .ledger import Ledger
+from .metrics import Metrics
+from .mongo import MAJORITY, Database, from_doc
+from .plan import Plan, settle, state_of
+from .service import Service
+from .sessions import Sessions
+from .work import Dead, Work
+
+DUPLICATE = 11000
+WRITE_CONFLICT = 112
+
+
+class Stale(Exception):  # noqa: N818 - not an error: someone else wrote first
+    """A version did not match: what was loaded is old. Load again."""
+
+
+def duplicate(error: PyMongoError) -> bool:
+    """Something to be inserted is there already."""
+    if isinstance(error, BulkWriteError):
+        return any(fault.get("code") == DUPLICATE for fault in (error.details or {}).get("writeErrors", []))
+    return isinstance(error, DuplicateKeyError)
+
+
+def heals(error: PyMongoError) -> bool:
+    """Whether time can mend it: the database is away or changing primary, or another writer was in the way."""
+    if isinstance(error, ConnectionFailure | ExecutionTimeout) or error.has_error_label("TransientTransactionError"):
+        return True
+    if error.has_error_label("RetryableWriteError") or error.has_error_label("UnknownTransactionCommitResult"):
+        return True
+    if isinstance(error, BulkWriteError):
+        return any(fault.get("code") == WRITE_CONFLICT for fault in (error.details or {}).get("writeErrors", []))
+    return isinstance(error, OperationFailure) and error.code in {
+        WRITE_CONFLICT,
+        91,
+        189,
+        11600,
+        11602,
+        10107,
+        13435,
+        251,
+        24,
+        50,
+        263,
+        246,
+    }
+
+
+@dataclass(slots=True)
+class Batch:
+    """One lane's share of a batch, and what is found out about it on the way."""
+
+    works: list[Work]
+    unread: list[Dead]
+    positions: list[Position]
+    known: set[str] = field(default_factory=set)  # applied before
+    filed: set[str] = field(default_factory=set)  # a dead letter before
+
+    def fresh(self) -> list[Work]:
+        """The work that is not a repeat, of an earlier batch or within this one."""
+        seen = set(self.known)
+        fresh = []
+        for work in self.works:
+            if work.id is not None:
+                if work.id in seen:
+                    continue
+                seen.add(work.id)
+            fresh.append(work)
+        return fresh
+
+    def unfiled(self, letters: list[Dead]) -> list[Dead]:
+        """Dead letters that are not in the file yet, each once."""
+        return list({dead.id: dead for dead in reversed(letters) if dead.id not in self.filed}.values())
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. `subjects` are those that spoke (the relay is woken for them)."""
+
+    applied: int = 0
+    repeats: int = 0
+    dead: list[Dead] = field(default_factory=list)
+    said: int = 0
+
+    def add(self, other: Outcome) -> None:
+        """Sum over lanes."""
+        self.applied += other.applied
+        self.repeats += other.repeats
+        self.said += other.said
+        self.dead += other.dead
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a partition is applied: the next offset to read, and the log time of what is applied."""
+
+    topic: str
+    partition: int
+    next: int
+    clock: datetime
+
+    def update(self) -> UpdateOne:
+        """Only forward: a consumer that lost the partition and does not know it cannot take it back."""
+        return UpdateOne(
+            {"_id": f"{self.topic}/{self.partition}"},
+            {
+                "$max": {"next": self.next, "clock": self.clock},
+                "$set": {"topic": self.topic, "partition": self.partition},
+            },
+            upsert=True,
+        )
+
+
+@dataclass(slots=True)
+class Applier:
+    """Applies work for one service. Safe beside other appliers of the same service, in this process and in others."""
+
+    service: Service
+    db: Database
+    sessions: Sessions
+    ledger: Ledger
+    metrics: Metrics
+    cache: StateCache
+    shards: int = 8
+    lanes: int = 2
+    small: int = 256  # a batch below this goes in one lane: a second transaction would cost more than it saves
+
+    @property
+    def source(self) -> str:
+        """What this service calls itself on the bus."""
+        return f"rapport/{self.service.name}"
+
+    async def apply(
+        self, works: list[Work], positions: Iterable[Position] = (), unread: Iterable[Dead] = ()
+    ) -> Outcome:
+        """Apply a batch; returns when it is committed, however long the database is away.
+
+        Raises:
+            asyncio.CancelledError: the batch was dropped; nothing of the open transaction stays.
+        """
+        positions, unread = list(positions), list(unread)
+        if len(works) < self.small or self.lanes == 1:
+            return await self._lane(works, unread, positions)
+        lanes: list[list[Work]] = [[] for _ in range(self.lanes)]
+        for work in works:
+            lanes[zlib.crc32(work.subject.encode()) % self.lanes].append(work)
+        outcome = Outcome()
+        done = await asyncio.gather(*(self._lane(lane, unread if n == 0 else [], []) for n, lane in enumerate(lanes)))
+        for part in done:
+            outcome.add(part)
+        await self._retried("offsets", lambda: self._save(positions))
+        return outcome
+
+    async def _save(self, positions: list[Position]) -> None:
+        if positions:
+            await self.db["offsets"].bulk_write([position.update() for position in positions], ordered=False)
+
+    async def move(self, positions: list[Position]) -> None:
+        """Move clocks on without a batch. A database that is away is no harm: the clock waits."""
+        try:
+            await self._save(positions)
+        except PyMongoError as error:
+            if not heals(error):
+                raise
+
+    async def positions(self) -> dict[tuple[str, int], tuple[int, datetime]]:
+        """Applied offsets and clocks by partition, as the database has them: the authority over Kafka's."""
+        out: dict[tuple[str, int], tuple[int, datetime]] = {}
+
+        async def read() -> None:
+            async for doc in self.db["offsets"].find({}):
+                out[(doc["topic"], doc["partition"])] = (doc["next"], doc["clock"])
+
+        await self._retried("offsets", read)
+        return out
+
+    async def _retried(self, stage: str, attempt: Callable[[], Awaitable[None]]) -> None:
+        delay = 0.02
+        while True:
+            try:
+                await attempt()
+            except PyMongoError as error:
+                if not heals(error):
+                    raise
+                self.metrics.retries.labels(stage=stage).inc()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+    async def _lane(self, works: list[Work], unread: list[Dead], positions: list[Position]) -> Outcome:
+        batch = Batch(works, unread, positions)
+        delay = 0.01
+        while True:
+            try:
+                return await self._attempt(batch)
+            except Stale:
+                self.metrics.conflicts.inc()
+            except PyMongoError as error:
+                if duplicate(error):
+                    await self._retried("known", lambda: self._look_up(batch))
+                elif not heals(error):
+                    raise
+                self.metrics.retries.labels(stage="transaction").inc()
+            self.cache.drop((work.head.name, work.subject) for work in works)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
+
+    async def _look_up(self, batch: Batch) -> None:
+        batch.known = await self.ledger.known(batch.works)
+        letters = [work.cause for work in batch.works] + [dead.id for dead in batch.unread]
+        cursor = self.db["dead"].find({"_id": {"$in": letters}}, projection={"_id": 1})
+        batch.filed = {doc["_id"] async for doc in cursor}
+
+    async def _attempt(self, batch: Batch) -> Outcome:
+        fresh = batch.fresh()
+        folded = await self._fold(fresh)
+        outcome = Outcome(repeats=len(batch.works) - len(fresh))
+        outcome.dead = [*batch.unread, *(dead for one in folded for dead in one.dead)]
+        if outcome.dead and not batch.filed:
+            await self._look_up(batch)
+        outcome.dead = batch.unfiled(outcome.dead)
+        plan = Plan.of(folded, outcome.dead, self.service, self.shards)
+        await self.ledger.prepare(plan.taken)
+        with self.metrics.timed("transaction"):
+            await self._store(plan, batch.positions)
+        for one in folded:
+            settle(one)
+            self.cache.give(one.state)
+        outcome.applied = len(fresh) - sum(len(one.dead) for one in folded)
+        outcome.said = len(plan.outbox)
+        return outcome
+
+    async def _fold(self, works: list[Work]) -> list[Folded]:
+        by_subject: dict[tuple[str, str], list[Work]] = defaultdict(list)
+        for work in works:
+            by_subject[(work.head.name, work.subject)].append(work)
+        with self.metrics.timed("load"):
+            states = await self._heads(list(by_subject))
+        done: list[Folded] = []
+        pending = states
+        while pending:
+            with self.metrics.timed("fold"):
+                tried = [
+                    fold_subject(state, by_subject[(state.head, state.subject)], self.source, self.service.kinds)
+                    for state in pending
+                ]
+            done += [one for one in tried if not one.missing]
+            short = [one for one in tried if one.missing]
+            with self.metrics.timed("load"):
+                await self._documents(short)
+            pending = [one.state for one in short]
+        return done
+
+    async def _heads(self, wanted: list[tuple[str, str]]) -> list[State]:
+        states: list[State] = []
+        absent: dict[str, list[str]] = defaultdict(list)
+        for head, subject in wanted:
+            held = self.cache.take(head, subject)
+            if held is None:
+                absent[head].append(subject)
+            else:
+                states.append(held)
+        for head, subjects in absent.items():
+            kind = self.service.kinds[head]
+            found = {doc["_id"]: doc async for doc in self.db[head].find({"_id": {"$in": subjects}})}
+            states += [state_of(kind, subject, found.get(subject)) for subject in subjects]
+        return states
+
+    async def _documents(self, short: list[Folded]) -> None:
+        # After the heads, never before: a change in between then shows in the head's version.
+        wanted: dict[str, dict[str, tuple[State, str]]] = defaultdict(dict)
+        for one in short:
+            for name, key in one.missing:
+                wanted[name][self.service.kinds[name].doc_id(one.state.subject, key)] = (one.state, key)
+        for name, places in wanted.items():
+            kind = self.service.kinds[name]
+            for state, key in places.values():
+                state.documents[(name, key)] = Stored(None)
+            async for doc in self.db[name].find({"_id": {"$in": list(places)}}):
+                state, key = places[doc["_id"]]
+                state.documents[(name, key)] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
+
+    async def _store(self, plan: Plan, positions: list[Position]) -> None:
+        if plan.empty and not positions:
+            return
+        async with self.sessions.use() as session, session.start_transaction(write_concern=MAJORITY):
+            await self.write(plan, positions, session)
+            marks.reach(marks.IN_TRANSACTION)
+        marks.reach(marks.AFTER_COMMIT)
+
+    async def write(self, plan: Plan, positions: list[Position], session: AsyncIOMotorClientSession) -> None:
+        """Write a plan inside the session's open transaction.
+
+        Raises:
+            Stale: a head's version is not what it was.
+        """
+        if plan.taken:
+            await self.ledger.insert(plan.taken, session)
+        for name, writes in plan.heads.items():
+            result = await self.db[name].bulk_write(writes, ordered=False, session=session)
+            if result.matched_count != sum(not isinstance(write, InsertOne) for write in writes):
+                raise Stale
+        for name, writes in plan.parts.items():
+            await self.db[name].bulk_write(writes, ordered=False, session=session)
+        for subject in plan.erased:
+            await erase_rows(self.db, self.service, subject, session)
+        if plan.outbox:
+            await self.db["outbox"].insert_many(plan.outbox, ordered=False, session=session)
+        if plan.dead:
+            await self.db["dead"].insert_many(plan.dead, ordered=False, session=session)
+        if positions:
+            await self.db["offsets"].bulk_write(
+                [position.update() for position in positions], ordered=False, session=session
+            )

@@ -1,0 +1,89 @@
+"""Dead letters of a service: list, show, replay.
+
+A replay feeds the letter to the service again as a late event. It was never in the inbox, so a letter that is taken
+now is taken once.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from contracts.envelope import decode
+from contracts.refusal import Refused
+
+from .apply import Applier
+from .mongo import Database, Doc
+from .service import Service
+from .work import Origin, event_work
+
+BYTES = ("key", "value")
+
+
+async def letters(
+    db: Database, *, status: str = "open", reason: str = "", after: str = "", limit: int = 50
+) -> list[Doc]:
+    """Dead letters, by id. `after` is the last id of the page before."""
+    where: Doc = {"_id": {"$gt": after}}
+    if status != "all":
+        where["status"] = status
+    if reason:
+        where["reason"] = reason
+    return (
+        await db["dead"]
+        .find(where, projection={"value": 0, "headers": 0, "key": 0})
+        .sort([("_id", 1)])
+        .limit(limit)
+        .to_list(limit)
+    )
+
+
+async def letter(db: Database, letter_id: str) -> Doc | None:
+    """One letter with the record as it was; bytes as text."""
+    doc = await db["dead"].find_one({"_id": letter_id})
+    if doc is not None:
+        for name in BYTES:
+            if doc.get(name) is not None:
+                doc[name] = bytes(doc[name]).decode(errors="replace")
+        doc["headers"] = {name: bytes(value).decode(errors="replace") for name, value in doc.get("headers", [])}
+    return doc
+
+
+class NotReplayed(Exception):  # noqa: N818 - an answer to the caller
+    """The letter was refused again, or cannot be replayed; the text says why."""
+
+
+async def replay(applier: Applier, service: Service, letter_id: str, corrected: bytes | None = None) -> None:
+    """Feed a letter to the service again, with `corrected` as its content if given.
+
+    Raises:
+        NotReplayed: it was refused again (it stays open, with the new reason), or there is nothing to replay.
+    """
+    doc = await applier.db["dead"].find_one({"_id": letter_id})
+    if doc is None:
+        raise NotReplayed(f"There is no dead letter {letter_id!r}; `rapport dead list` shows them.")
+    if doc["status"] != "open":
+        raise NotReplayed(f"The letter was {doc['status']} before.")
+    if doc.get("value") is None and corrected is None:
+        raise NotReplayed("Its content was removed when the customer was erased; there is nothing to replay.")
+    value = corrected or bytes(doc["value"])
+    headers = [(name, bytes(content)) for name, content in doc.get("headers", [])]
+    now = datetime.now(UTC)
+    try:
+        event = decode(value, headers, doc.get("key"), received_at=now)
+        handler = service.handlers.get(event.type)
+        if handler is None:
+            raise Refused("not_taken", f"{service.name} does not take {event.type}; send it to the service that does.")
+        origin = Origin(doc["topic"], doc["partition"], doc["offset"], doc.get("key"), value, tuple(headers))
+        work = event_work(event, handler, now, origin, value)
+        outcome = await applier.apply([work])
+        refused: Any = outcome.dead[0] if outcome.dead else None
+        if refused is None and outcome.applied == 0 and outcome.repeats == 0:
+            refused = Refused(doc["reason"], f"It was refused again: {doc['message']}")
+    except Refused as again:
+        refused = again
+    if refused is not None:
+        again_doc = {"reason": refused.reason, "message": refused.message, "tried_at": now}
+        await applier.db["dead"].update_one({"_id": letter_id}, {"$set": again_doc})
+        raise NotReplayed(f"It was refused again ({refused.reason}): {refused.message}")
+    await applier.db["dead"].update_one({"_id": letter_id}, {"$set": {"status": "replayed", "replayed_at": now}})

@@ -1,0 +1,40 @@
+"""Leases: who may do what only one process at a time does (a shard of the outbox, the clock, the mailer)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from .mongo import Collection, Database, Doc
+
+LEASES = Collection("leases")
+
+
+class Leases:
+    """Leases of one process. Times are the database's own, so that clocks of processes do not matter."""
+
+    def __init__(self, db: Database, holder: str, ttl_ms: int = 3000) -> None:
+        self.db, self.holder, self.ttl_ms = db, holder, ttl_ms
+
+    async def take(self, name: str) -> bool:
+        """Take or renew; False where another living process has it. Renew at least every third of `ttl_ms`."""
+        free = {"$or": [{"$eq": ["$holder", self.holder]}, {"$lt": ["$until", "$$NOW"]}]}
+        until = {"$add": ["$$NOW", self.ttl_ms]}
+        hold = [{"$set": {"holder": _if(free, self.holder, "$holder"), "until": _if(free, until, "$until")}}]
+        try:
+            found = await self.db["leases"].find_one_and_update(
+                {"_id": name}, hold, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        except DuplicateKeyError:
+            return False  # another made it in this moment
+        return bool(found["holder"] == self.holder)
+
+    async def release(self, name: str) -> None:
+        """Give it up, so that another need not wait for its end."""
+        await self.db["leases"].delete_one({"_id": name, "holder": self.holder})
+
+
+def _if(condition: Doc, then: Any, other: Any) -> Doc:
+    return {"$cond": [condition, then, other]}

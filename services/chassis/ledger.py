@@ -1,0 +1,100 @@
+"""The ledger, one row a fact for ever, and the inbox, ids of what a later copy replaces, dropped after a while.
+
+A ledger row is its own inbox row: its `_id` is source and id of the event. It holds the payload as it came, so that a
+refold reads what was said. Inbox rows live in a collection a month, so that forgetting them is dropping a collection
+and not a million deletions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo.errors import CollectionInvalid
+
+from .mongo import Collection, Database, Doc, Index
+from .work import Work
+
+LEDGER = Collection("ledger", (Index((("s", 1), ("at", 1), ("time", 1))),))
+INBOX = "inbox_"
+
+
+class Ledger:
+    """Rows of one service."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._months: set[str] = set()
+
+    async def prepare(self, works: Iterable[Work]) -> None:
+        """Make the months' inboxes exist before a transaction needs them: making one inside would conflict with a
+        neighbour doing the same.
+        """
+        for name in {inbox_of(work.now) for work in works if work.row is not None and not work.keep} - self._months:
+            with suppress(CollectionInvalid):  # a neighbour made it
+                await self.db.create_collection(name)
+            self._months.add(name)
+
+    async def insert(self, works: list[Work], session: AsyncIOMotorClientSession) -> None:
+        """Write the rows of what was taken.
+
+        Raises:
+            pymongo.errors.BulkWriteError: one of them is known already.
+        """
+        rows: dict[str, list[Doc]] = defaultdict(list)
+        for work in works:
+            if work.row is not None:
+                rows["ledger" if work.keep else inbox_of(work.now)].append(work.row)
+        for name, docs in rows.items():
+            await self.db[name].insert_many(docs, ordered=False, session=session)
+
+    async def known(self, works: list[Work]) -> set[str]:
+        """Which of these have been applied before."""
+        kept = [work.cause for work in works if work.keep and work.row is not None]
+        found = await self._ids("ledger", kept) if kept else set()
+        passing = [work.cause for work in works if not work.keep and work.row is not None]
+        if passing:
+            for name in await self.months():
+                found |= await self._ids(name, passing)
+        return found
+
+    async def _ids(self, name: str, ids: list[str]) -> set[str]:
+        cursor = self.db[name].find({"_id": {"$in": ids}}, projection={"_id": 1})
+        return {doc["_id"] async for doc in cursor}
+
+    async def months(self) -> list[str]:
+        """Names of the inboxes there are."""
+        names = await self.db.list_collection_names(filter={"name": {"$regex": f"^{INBOX}"}})
+        return sorted(names)
+
+    async def forget(self, now: datetime, days: int) -> list[str]:
+        """Drop inboxes whose month ended more than `days` ago; returns their names."""
+        oldest = inbox_of(now - timedelta(days=days))
+        gone = [name for name in await self.months() if name < oldest]
+        for name in gone:
+            await self.db.drop_collection(name)
+            self._months.discard(name)
+        return gone
+
+    async def rows(self, subject: str) -> list[Doc]:
+        """A subject's facts in the order in which they were applied."""
+        cursor = self.db["ledger"].find({"s": subject}).sort([("at", 1), ("time", 1), ("_id", 1)])
+        return await cursor.to_list(None)
+
+    async def subjects(self) -> AsyncIterator[str]:
+        """Every subject that has facts, each once, in order."""
+        last = ""
+        while True:
+            row = await self.db["ledger"].find_one({"s": {"$gt": last}}, projection={"s": 1}, sort=[("s", 1)])
+            if row is None:
+                return
+            last = row["s"]
+            yield last
+
+
+def inbox_of(moment: datetime) -> str:
+    """The inbox of an event applied at `moment`."""
+    return f"{INBOX}{moment:%Y_%m}"

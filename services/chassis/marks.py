@@ -1,0 +1,59 @@
+"""Named points of the exactly-once path, where a fault test may end the process.
+
+A guarantee about kills is only proven by kills that land in the worst places. The places are named here, once, so
+that a run can say where each kill landed. Without `RAPPORT_KILL_AT` in the environment `reach` does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+IN_TRANSACTION = "in_transaction"  # everything written, not committed
+AFTER_COMMIT = "after_commit"  # committed, Kafka's offsets not yet
+RELAY_BEFORE_WORD = "relay_before_word"  # handed to the producer, the broker has not answered
+RELAY_AFTER_WORD = "relay_after_word"  # the broker has answered, the row is not marked
+IN_CLOCK = "in_clock"  # due moments read, their ticks not applied
+MAIL_BEFORE_ANSWER = "mail_before_answer"  # attempt recorded, the server has not answered
+MAIL_AFTER_ANSWER = "mail_after_answer"  # the server has accepted, the answer is not recorded
+
+STAGES = (
+    IN_TRANSACTION,
+    AFTER_COMMIT,
+    RELAY_BEFORE_WORD,
+    RELAY_AFTER_WORD,
+    IN_CLOCK,
+    MAIL_BEFORE_ANSWER,
+    MAIL_AFTER_ANSWER,
+)
+
+
+class _Aim:
+    """`RAPPORT_KILL_AT=stage:n`: the n-th time this process reaches the stage is its last; `RAPPORT_KILL_LOG` names
+    where it landed.
+    """
+
+    def __init__(self, spec: str, log: str) -> None:
+        stage, _, nth = spec.partition(":")
+        if spec and stage not in STAGES:
+            raise ValueError(f"RAPPORT_KILL_AT names the stage {stage!r}; it must be one of {', '.join(STAGES)}")
+        self.stage = stage
+        self.left = int(nth or 1)
+        self.log = log
+
+
+_aim = _Aim(os.environ.get("RAPPORT_KILL_AT", ""), os.environ.get("RAPPORT_KILL_LOG", ""))
+
+
+def reach(stage: str) -> None:
+    """Say that the process has come to `stage`; ends it there if a fault test aimed at it."""
+    if stage != _aim.stage:
+        return
+    _aim.left -= 1
+    if _aim.left > 0:
+        return
+    if _aim.log:
+        with Path(_aim.log).open("a") as log:
+            log.write(f"{stage} {os.getpid()}\n")
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,120 @@
+"""Rows of the outbox: what a transaction says, waiting for the relay.
+
+Order: a row's `at` is in microseconds and grows within a subject (the head remembers the last, `spoke`), also when
+two processes with different clocks write in turn. Transactions of a subject follow one another, so whoever sees a row
+sees all rows of that subject before it.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+
+from contracts.envelope import Event, encode
+from contracts.registry import topic_of
+
+from .mongo import Collection, Doc, Index
+from .work import Dead
+
+OUTBOX = Collection("outbox", (Index((("shard", 1), ("at", 1))),))
+DEAD = Collection("dead", (Index((("status", 1), ("at", -1))), Index((("subject", 1),))))
+
+ORIGINAL = "x-rapport-original-"
+
+
+def shard_of(subject: str, shards: int) -> int:
+    """The relay shard of a subject: the same in every process."""
+    return zlib.crc32(subject.encode()) % shards
+
+
+def now_us() -> int:
+    """Wall clock in microseconds."""
+    return time.time_ns() // 1000
+
+
+def rows_of(said: list[Event], spoke: int, shards: int) -> tuple[list[Doc], int]:
+    """Outbox rows for what one subject said, after `spoke`; returns the new `spoke`."""
+    rows: list[Doc] = []
+    at = max(spoke, now_us())
+    for event in said:
+        at += 1
+        record = encode(event)
+        rows.append(
+            {
+                "_id": event.id,
+                "shard": shard_of(event.subject, shards),
+                "at": at,
+                "topic": topic_of(event.type),
+                "key": record.key,
+                "value": record.value,
+                "headers": record.headers,
+            }
+        )
+    return rows, at
+
+
+def tombstone_row(subject: str, topic: str, cause: str, at: int, shards: int) -> Doc:
+    """The row that ends a subject in a compacted topic: no value under its key."""
+    return {
+        "_id": f"{cause}/tombstone",
+        "shard": shard_of(subject, shards),
+        "at": at,
+        "topic": topic,
+        "key": subject.encode(),
+        "value": None,
+        "headers": [],
+    }
+
+
+def dead_doc(dead: Dead) -> Doc:
+    """The dead letter as the service keeps it, for `rapport dead` and the clinic."""
+    event, origin = dead.event, dead.origin
+    doc: Doc = {
+        "_id": dead.id,
+        "status": "open",
+        "reason": dead.reason,
+        "message": dead.message,
+        "field": dead.field,
+        "at": dead.at,
+        "type": event.type if event else _header(dead, "ce_type"),
+        "source": event.source if event else _header(dead, "ce_source"),
+        "event_id": event.id if event else _header(dead, "ce_id"),
+        "subject": event.subject if event else _header(dead, "ce_subject"),
+    }
+    if origin is not None:
+        doc |= {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
+        if not dead.bare:
+            doc |= {"key": origin.key, "value": origin.value, "headers": [list(pair) for pair in origin.headers]}
+    return doc
+
+
+def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:
+    """The dead letter as it goes to `rapport.dead.<service>`: the record as it was, the reason in its headers."""
+    origin = dead.origin
+    if origin is None:
+        return None
+    place = (("topic", origin.topic), ("partition", str(origin.partition)), ("offset", str(origin.offset)))
+    headers = [] if dead.bare else [list(pair) for pair in origin.headers]
+    headers += [[f"{ORIGINAL}{name}", value.encode()] for name, value in place]
+    headers += [
+        ["x-rapport-reason", dead.reason.encode()],
+        ["x-rapport-message", dead.message.encode()],
+        ["x-rapport-id", dead.id.encode()],
+    ]
+    key = origin.key or b""
+    return {
+        "_id": f"dead:{dead.id}",
+        "shard": shard_of(key.decode(errors="replace"), shards),
+        "at": now_us(),
+        "topic": f"rapport.dead.{service}",
+        "key": key,
+        "value": None if dead.bare else origin.value,
+        "headers": headers,
+    }
+
+
+def _header(dead: Dead, name: str) -> str | None:
+    for key, value in dead.origin.headers if dead.origin else ():
+        if key == name:
+            return value.decode(errors="replace")
+    return None

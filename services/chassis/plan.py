@@ -1,0 +1,141 @@
+"""What one transaction will write, worked out before it is opened so that it stays short."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+
+from .aggregate import Kind, State, Stored
+from .fold import Folded
+from .mongo import Doc, from_doc, to_doc
+from .outbox import dead_doc, dead_row, rows_of, tombstone_row
+from .service import Service
+from .work import Dead, Work
+
+Write = InsertOne[Doc] | ReplaceOne[Doc] | UpdateOne | DeleteOne
+
+
+@dataclass(slots=True)
+class Plan:
+    """Writes by collection; heads apart, for their versions are checked."""
+
+    taken: list[Work] = field(default_factory=list)
+    heads: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
+    parts: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
+    outbox: list[Doc] = field(default_factory=list)
+    dead: list[Doc] = field(default_factory=list)
+    erased: list[str] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to write."""
+        return not (self.taken or self.heads or self.parts or self.outbox or self.dead)
+
+    @classmethod
+    def of(cls, folded: list[Folded], dead: list[Dead], service: Service, shards: int) -> Plan:
+        """The writes for what was folded."""
+        plan = cls()
+        for one in folded:
+            plan.taken += one.rows
+            if one.changed or one.said or one.erase:
+                rows, one.state.spoke = (
+                    rows_of(one.said, one.state.spoke, shards) if one.said else ([], one.state.spoke)
+                )
+                plan.outbox += rows
+                if one.erase:
+                    plan._tombstones(one.state, service, shards)
+                plan._subject(one, service)
+        for letter in dead:
+            plan.dead.append(dead_doc(letter))
+            row = dead_row(letter, service.name, shards)
+            if row is not None:
+                plan.outbox.append(row)
+        return plan
+
+    def _tombstones(self, state: State, service: Service, shards: int) -> None:
+        for topic in service.snapshots:
+            state.spoke += 1
+            cause = f"{service.name}/{topic}/{state.subject}"
+            self.outbox.append(tombstone_row(state.subject, topic, cause, state.spoke, shards))
+
+    def _subject(self, one: Folded, service: Service) -> None:
+        state = one.state
+        self.heads[state.head].append(head_write(one, service.fold_version))
+        if one.erase:
+            self.erased.append(state.subject)
+            return
+        for (name, key), (kind, stored) in one.changed.items():
+            if name != state.head:
+                write = part_write(kind, state, key, stored)
+                if write is not None:
+                    self.parts[name].append(write)
+
+
+def head_write(one: Folded, fold_version: int) -> Write:
+    """The head under its next version. A head whose own state did not change only moves its version on."""
+    state = one.state
+    change = one.changed.get((state.head, ""))
+    doc: Doc = {"v": state.v + 1, "spoke": state.spoke, "fv": fold_version}
+    if one.erase:
+        doc["erased"] = True
+    elif change is None and state.v:
+        return UpdateOne({"_id": state.subject, "v": state.v}, {"$set": doc})
+    elif change is not None:
+        doc |= body(change[1])
+    if not state.v:
+        return InsertOne({"_id": state.subject, **doc})
+    return ReplaceOne({"_id": state.subject, "v": state.v}, doc)
+
+
+def part_write(kind: Kind, state: State, key: str, stored: Stored) -> Write | None:
+    """The write for a part, None where nothing changes."""
+    before = state.documents.get((kind.name, key))
+    doc_id = kind.doc_id(state.subject, key)
+    if before is not None and before == stored:
+        return None
+    if stored.value is None:
+        return DeleteOne({"_id": doc_id})
+    doc: Doc = {"_id": doc_id, "s": state.subject, "k": key, **body(stored)}
+    if before is not None and before.value is None:
+        return InsertOne(doc)
+    # Not looked at before it was put: it may be there or not.
+    return ReplaceOne({"_id": doc_id}, doc, upsert=before is None)
+
+
+def body(stored: Stored) -> Doc:
+    """A document's own content beside what the chassis keeps in it."""
+    doc: Doc = {} if stored.value is None else {"state": to_doc(stored.value)}
+    if stored.due is not None:
+        doc["due"] = stored.due
+    return doc
+
+
+def settle(one: Folded) -> None:
+    """After the commit: the state on hand is what the database now holds."""
+    state = one.state
+    if one.changed or one.said or one.erase:
+        state.v += 1
+    for at, (_, stored) in one.changed.items():
+        state.documents[at] = stored
+    if one.erase:
+        state.erased = True
+        state.documents = {(state.head, ""): Stored(None)}
+
+
+def state_of(kind: Kind, subject: str, doc: Doc | None) -> State:
+    """A subject's state from its head's document, which may not be there yet."""
+    if doc is None:
+        return State(subject, kind.name, documents={(kind.name, ""): Stored(None)})
+    value: Any = from_doc(doc["state"], kind.type) if "state" in doc else None
+    return State(
+        subject,
+        kind.name,
+        v=doc["v"],
+        spoke=doc.get("spoke", 0),
+        fold_version=doc.get("fv", 0),
+        erased=doc.get("erased", False),
+        documents={(kind.name, ""): Stored(value, doc.get("due"))},
+    )

@@ -1,0 +1,305 @@
+"""A service process: every part wired in one place, started in order, stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from fastapi import FastAPI
+from faststream.kafka import KafkaBroker
+from pymongo.errors import PyMongoError
+
+from contracts.envelope import Event, encode_data
+
+from . import lease, ledger, outbox, sessions
+from .apply import Applier, Outcome, heals
+from .cache import StateCache
+from .clock import Clock
+from .health import Health, NotReadyError
+from .http_server import HttpServer
+from .intake import Intake, started
+from .lease import Leases
+from .ledger import Ledger
+from .logtime import LogTime, Place
+from .metrics import Metrics
+from .mongo import Client, Collection, Database, connect, database, ensure
+from .relay import Relay
+from .security import faststream_security, kafka_options, mongo_options
+from .service import Service
+from .sessions import Sessions
+from .settings import Settings
+from .trail import MongoStore, Trail
+from .work import event_work
+
+OFFSETS = Collection("offsets")
+OWN = (ledger.LEDGER, outbox.OUTBOX, outbox.DEAD, lease.LEASES, sessions.WORKERS, OFFSETS)
+log = structlog.get_logger(__name__)
+
+
+class Worker(Protocol):
+    """Something that runs beside the intake (the mailer, for one)."""
+
+    async def run(self) -> None:
+        """Work until stopped."""
+
+    async def stop(self) -> None:
+        """Let `run` finish what it has begun, and return."""
+
+
+@dataclass
+class Runtime:
+    """The parts of one process. `open` connects; `run` serves until SIGTERM or SIGINT, or until a part fails."""
+
+    service: Service
+    settings: Settings
+    metrics: Metrics
+    client: Client
+    db: Database
+    sessions: Sessions
+    leases: Leases
+    ledger: Ledger
+    applier: Applier
+    health: Health
+    trail: Trail
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    relay: Relay | None = None
+    intake: Intake | None = None
+    clock: Clock | None = None
+    http: HttpServer | None = None
+    woken: list[Callable[[Outcome], None]] = field(default_factory=list)
+
+    @classmethod
+    async def open(cls, service: Service, settings: Settings, metrics: Metrics | None = None) -> Runtime:
+        """Connect to the database, however long it is away, make what is missing in it and take over from the dead."""
+        metrics = metrics or Metrics()
+        client = connect(settings.mongo_uri.get_secret_value(), **mongo_options(settings))
+        db = database(client, settings.database)
+        name = settings.kafka_group_instance_id
+        own_sessions = Sessions(client, db, name=name, count=settings.lanes + 4)
+        book = Ledger(db)
+        applier = Applier(
+            service,
+            db,
+            own_sessions,
+            book,
+            metrics,
+            StateCache(settings.state_cache_size),
+            shards=settings.relay_shards,
+            lanes=settings.lanes,
+        )
+        health = Health({}, timeout_ms=settings.health_timeout_ms, metrics=metrics)
+        trail = Trail(MongoStore(db), settings, metrics)
+        leases = Leases(db, own_sessions.holder, settings.lease_ms)
+        runtime = cls(service, settings, metrics, client, db, own_sessions, leases, book, applier, health, trail)
+        await runtime._prepare()
+        health.add("mongo", runtime._mongo_answers)
+        return runtime
+
+    async def _prepare(self) -> None:
+        delay = 0.2
+        while True:
+            try:
+                kinds = [kind.collection() for kind in self.service.kinds.values()]
+                await ensure(self.db, [*OWN, *kinds, *self.service.extra])
+                await self.sessions.open()
+            except PyMongoError as error:
+                if not heals(error):
+                    raise
+                log.warning(
+                    "start.no_database", error=type(error).__name__, next="check RAPPORT_MONGO_URI; trying again"
+                )
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5.0)
+            else:
+                return
+
+    def wake(self, outcome: Outcome) -> None:
+        """After a batch: the relay has something to send, the clock something that may be due."""
+        if self.relay is not None and (outcome.said or outcome.dead):
+            self.relay.wake()
+        if self.clock is not None and outcome.applied:
+            self.clock.wake()
+        for wake in self.woken:
+            wake(outcome)
+
+    async def command(self, event: Event) -> Outcome:
+        """Apply what a person did (an HTTP write) by the same door as any event, and send it out.
+
+        Raises:
+            KeyError: the service has no command of this type.
+        """
+        handler = self.service.handlers[event.type]
+        now = self.clock.now if self.settings.clock == "events" and self.clock is not None else None
+        work = event_work(event, handler, now or datetime.now(UTC), None, encode_data(event.data))
+        outcome = await self.applier.apply([work])
+        self.wake(outcome)
+        return outcome
+
+    async def run(self, app: FastAPI | None = None, workers: Sequence[Worker] = ()) -> None:
+        """Serve until told to stop. The first part that fails ends the process with its error."""
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, self.stopping.set)
+        try:
+            if app is not None:
+                self.http = HttpServer(app, self.settings)
+                await self.http.start()
+                log.info("http.listening", url=self.http.url)
+            await self._serve(workers)
+        finally:
+            await self._close()
+
+    async def _serve(self, workers: Sequence[Worker]) -> None:
+        options = kafka_options(self.settings)
+        producer = AIOKafkaProducer(
+            **options, enable_idempotence=True, acks="all", linger_ms=0, max_request_size=2_000_000
+        )
+        admin = AIOKafkaAdminClient(**options)
+        start = asyncio.create_task(self._start(producer, admin))
+        stop = asyncio.create_task(self.stopping.wait())
+        await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not start.done():
+            start.cancel()
+            with suppress(asyncio.CancelledError):
+                await start
+            stop.cancel()
+            return
+        await start
+        assert self.relay and self.intake and self.clock  # noqa: S101 - set by _start
+        parts: list[Worker] = [self.intake, self.clock, *workers, self.relay]
+        running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
+        beats = asyncio.create_task(self._beat(), name="beat")
+        anchors = asyncio.create_task(self.trail.run(), name="anchors")
+        log.info("service.started", topics=self.service.topics())
+        try:
+            await asyncio.wait({*running, beats, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await self._stop(parts, running)
+        finally:
+            for task in (beats, anchors, stop, *running):
+                task.cancel()
+            ended = await asyncio.gather(beats, anchors, *running, return_exceptions=True)
+            await self.intake.broker.stop()
+            await producer.stop()
+            await admin.close()
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _stop(self, parts: Sequence[Worker], running: Sequence[asyncio.Task[None]]) -> None:
+        """In the order in which work flows: nothing new comes in, what is in hand is finished, what is said is sent."""
+        self.health.stopping()
+        log.info("service.stopping")
+        try:
+            async with asyncio.timeout(self.settings.shutdown_grace_seconds):
+                for part, task in zip(parts, running, strict=True):
+                    if not task.done():
+                        await part.stop()
+                        await asyncio.wait({task})
+        except TimeoutError:
+            log.warning("service.cut_short", next="what was not finished is finished by the next process")
+
+    async def _start(self, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+        settings = self.settings
+        await _patiently(producer.start)
+        await _patiently(admin.start)
+        self.relay = Relay(
+            self.db,
+            producer,
+            self.leases,
+            self.metrics,
+            shards=settings.relay_shards,
+            batch=settings.relay_batch,
+            poll_ms=settings.outbox_poll_ms,
+        )
+        broker = KafkaBroker(
+            settings.kafka_bootstrap.split(","),
+            security=faststream_security(settings),
+            metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
+            client_id=f"rapport-{self.service.name}",
+            consumer_only=True,
+            logger=None,
+        )
+        self.intake = Intake(
+            self.service,
+            self.applier,
+            broker,
+            LogTime(settings.clock),
+            group=settings.group,
+            instance=settings.kafka_group_instance_id,
+            batch=settings.batch_size,
+            session_ms=settings.kafka_session_timeout_ms,
+            max_event_bytes=settings.max_event_bytes,
+            woken=self.wake,
+        )
+        self.clock = Clock(
+            self.applier,
+            self.leases,
+            lambda: self._partitions(admin),
+            batch=settings.clock_batch,
+            poll_ms=settings.clock_poll_ms,
+            woken=self.wake,
+        )
+        await started(self.intake)
+        self.health.add("kafka", self._kafka_answers)
+
+    async def _partitions(self, admin: AIOKafkaAdminClient) -> set[Place]:
+        topics = await admin.describe_topics(list(self.service.feeds))
+        return {(topic["topic"], part["partition"]) for topic in topics for part in topic["partitions"]}
+
+    async def _beat(self) -> None:
+        """Say that this process lives, and end what dead ones left open."""
+        rounds = 0
+        while True:
+            try:
+                await self.sessions.beat()
+                if rounds % 5 == 0:
+                    await self.sessions.bury()
+                if rounds % 3600 == 0:
+                    await self.ledger.forget(datetime.now(UTC), self.settings.inbox_days)
+            except PyMongoError as error:
+                if not heals(error):
+                    raise
+            rounds += 1
+            await asyncio.sleep(1.0)
+
+    async def _mongo_answers(self) -> None:
+        await self.client.admin.command("ping")
+
+    async def _kafka_answers(self) -> None:
+        if self.intake is None or self.intake.failed is not None:
+            raise NotReadyError("the intake has stopped; see the log")
+        await self.intake.consumer.end_offsets(list(self.intake.consumer.assignment())[:1])
+
+    async def _close(self) -> None:
+        if self.http is not None:
+            await self.http.stop()
+        try:
+            await self.trail.close()
+            await self.sessions.close()
+        except PyMongoError as error:
+            log.info("stop.no_database", error=type(error).__name__)
+        self.client.close()
+
+
+async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
+    delay = 0.2
+    while True:
+        try:
+            await start()
+        except (KafkaError, OSError) as error:
+            log.warning(
+                "start.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
+            )
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
+        else:
+            return

@@ -1,0 +1,136 @@
+"""What a service is made of: which events it takes, what it does when waiting ends, what it forgets and what it hands
+out.
+
+An author writes pure folds and registers them here; see README.md of this folder for a whole service on one page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from contracts.envelope import Event
+from contracts.payload import Payload
+from contracts.registry import topic_of
+
+from .aggregate import Desk, Head, Kind, Part
+from .mongo import Collection, Database, Doc
+
+P = TypeVar("P", bound=Payload)
+S = TypeVar("S", bound=msgspec.Struct)
+
+Fold = Callable[[Desk, Event], None]
+Tick = Callable[[Desk, str, Any], None]
+AfterRefold = Callable[[Desk, "Before"], None]
+Export = Callable[[Database, str], Awaitable[dict[str, list[Doc]]]]
+
+
+@dataclass(frozen=True)
+class Before:
+    """The parts of a subject as they were before a refold, by kind and key."""
+
+    documents: dict[tuple[str, str], Any]
+
+    def of(self, kind: Part[S]) -> dict[str, S]:
+        """All documents of one kind, by key."""
+        return {key: value for (name, key), value in self.documents.items() if name == kind.name and value is not None}
+
+
+@dataclass(frozen=True)
+class Handler:
+    """How one event type is taken. `keep`: it leaves a ledger row for ever; else an inbox row that goes after 35
+    days.
+    """
+
+    fold: Fold
+    head: Head[Any]
+    keep: bool = True
+    own: bool = False
+
+
+@dataclass
+class Service:
+    """A service's wiring. `feeds` are the topics whose log time drives the clock: a due moment waits until they are
+    read up to it.
+    """
+
+    name: str
+    feeds: tuple[str, ...] = ()
+    fold_version: int = 1
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    ticks: dict[str, tuple[Kind, Tick]] = field(default_factory=dict)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    refolded: dict[str, AfterRefold] = field(default_factory=dict)
+    eraser: Fold | None = None
+    exporter: Export | None = None
+    extra: tuple[Collection, ...] = ()
+    books: tuple[str, ...] = ()  # event types whose ledger rows law keeps after an erasure, without subject
+    snapshots: tuple[str, ...] = ()  # compacted topics with content about a subject: a tombstone ends him there
+
+    def stores(self, *kinds: Kind) -> None:
+        """Declare heads and parts, so that their collections and indexes exist before the first event."""
+        for kind in kinds:
+            self.kinds[kind.name] = kind
+
+    def on(self, payload: type[P], head: Head[Any], *, keep: bool = True) -> Callable[[Fold], Fold]:
+        """Register the fold of an event type. `keep=False` is for what a later copy replaces anyway (snapshots)."""
+
+        def register(fold: Fold) -> Fold:
+            if payload.TYPE in self.handlers:
+                raise ValueError(f"{self.name} takes {payload.TYPE} twice")
+            self.handlers[payload.TYPE] = Handler(fold, head, keep)
+            self.kinds.setdefault(head.name, head)
+            return fold
+
+        return register
+
+    def command(self, payload: type[P], head: Head[Any]) -> Callable[[Fold], Fold]:
+        """Register the fold of what this service itself says when a person acts (an HTTP write): folded here first,
+        then sent out as it is.
+        """
+
+        def register(fold: Fold) -> Fold:
+            self.handlers[payload.TYPE] = Handler(fold, head, keep=True, own=True)
+            return fold
+
+        return register
+
+    def due(
+        self, kind: Head[S] | Part[S]
+    ) -> Callable[[Callable[[Desk, str, S], None]], Callable[[Desk, str, S], None]]:
+        """Register what happens when a document's due moment has come. `desk.now` is that moment."""
+
+        def register(tick: Callable[[Desk, str, S], None]) -> Callable[[Desk, str, S], None]:
+            self.ticks[kind.name] = (kind, tick)
+            self.kinds.setdefault(kind.name, kind)
+            return tick
+
+        return register
+
+    def after_refold(self, head: Head[Any]) -> Callable[[AfterRefold], AfterRefold]:
+        """Register what a refold has to say about the difference it made (nothing, where there is none)."""
+
+        def register(compare: AfterRefold) -> AfterRefold:
+            self.refolded[head.name] = compare
+            return compare
+
+        return register
+
+    def topics(self) -> list[str]:
+        """The topics to subscribe to: those of the event types taken from outside."""
+        return sorted({topic_of(kind) for kind, handler in self.handlers.items() if not handler.own})
+
+    def heads(self) -> Iterable[Head[Any]]:
+        """The heads among the stored kinds."""
+        return (kind for kind in self.kinds.values() if isinstance(kind, Head))
+
+    def all_parts(self) -> list[Part[Any]]:
+        """The parts among the stored kinds."""
+        return [kind for kind in self.kinds.values() if isinstance(kind, Part)]
+
+    def parts_of(self, head: str) -> list[Part[Any]]:
+        """The parts stored under a head."""
+        return [kind for kind in self.kinds.values() if isinstance(kind, Part) and kind.head == head]

@@ -1,0 +1,128 @@
+"""One piece of work for the applier: an event from the bus, a command over HTTP, or a due moment. All are applied by
+the same door.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from contracts.envelope import Event
+from contracts.refusal import Refused
+
+from .aggregate import Desk, Head, Kind, cause_of
+from .mongo import Doc
+from .service import Handler, Tick
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a record was read: its place in the log and its bytes as they were."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(slots=True)
+class Work:
+    """What to fold, for whom and when. `id` is None for due moments: they come from stored state and cannot be
+    repeated.
+    """
+
+    subject: str
+    head: Head[Any]
+    now: datetime
+    cause: str
+    traceparent: str | None = None
+    id: str | None = None
+    row: Doc | None = None  # what stays in the ledger or the inbox
+    keep: bool = True
+    origin: Origin | None = None
+    event: Event | None = None
+    handler: Handler | None = None
+    tick: tuple[Kind, Tick, str] | None = None
+
+    def run(self, desk: Desk) -> None:
+        """Fold this piece of work on the desk."""
+        if self.event is not None and self.handler is not None:
+            self.handler.fold(desk, self.event)
+            if self.handler.own:
+                desk.said.append(self.event)
+        elif self.tick is not None:
+            kind, tick, key = self.tick
+            stored = desk.stored(kind, key)
+            # The moment may have moved or gone since the clock read it.
+            if stored.value is not None and stored.due is not None and stored.due <= desk.now:
+                tick(desk, key, stored.value)
+
+
+def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | None, body: bytes) -> Work:
+    """Work for an event. `body` is its payload as JSON, kept as it came so that a refold reads what was said."""
+    cause = cause_of(event)
+    row: Doc = {
+        "_id": cause,
+        "n": len(event.source),  # where the id begins in `_id`
+        "s": event.subject,
+        "t": event.type,
+        "at": now,
+        "time": event.time,
+        "d": body.decode(),
+    }
+    if not handler.keep:
+        row = {"_id": cause, "at": now}
+    return Work(
+        subject=event.subject,
+        head=handler.head,
+        now=now,
+        cause=cause,
+        traceparent=event.traceparent,
+        id=cause,
+        row=row,
+        keep=handler.keep,
+        origin=origin,
+        event=event,
+        handler=handler,
+    )
+
+
+def tick_work(kind: Kind, head: Head[Any], tick: Tick, subject: str, key: str, due: datetime) -> Work:
+    """Work for a due moment: its time is the moment itself, whenever the clock comes to it, so that a refold tells
+    the same story.
+    """
+    cause = f"due:{kind.name}:{subject}:{key}:{due.isoformat()}"
+    return Work(subject=subject, head=head, now=due, cause=cause, tick=(kind, tick, key))
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Something that could not be taken, and why."""
+
+    id: str
+    reason: str
+    message: str
+    at: datetime
+    origin: Origin | None = None
+    field: str | None = None
+    event: Event | None = None
+    bare: bool = False  # the subject is erased: keep ids and reason only
+
+
+def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
+    """A record that could not even be read. Named by what can be read of its id, else by its place, so that a repeat
+    is the same letter.
+    """
+    headers = dict(origin.headers)
+    source, event_id = headers.get("ce_source"), headers.get("ce_id")
+    place = f"{origin.topic}/{origin.partition}/{origin.offset}"
+    name = f"{source.decode(errors='replace')}:{event_id.decode(errors='replace')}" if source and event_id else place
+    return Dead(name[:512], refused.reason, refused.message, now, origin, refused.field)
+
+
+def dead_of_work(work: Work, reason: str, message: str, field: str | None = None, *, bare: bool = False) -> Dead:
+    """An event whose fold refused it."""
+    return Dead(work.cause, reason, message, work.now, work.origin, field, work.event, bare)
