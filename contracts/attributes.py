@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.identifiers import fits, plainly_fine, refuse_personal
 from contracts.payload import MAX_EVENT_ID, MAX_ID
-from contracts.reading import payload_error
+from contracts.reading import json_error
 from contracts.refusal import Refused
 
 JSON: Final = b"application/json"
@@ -20,7 +20,9 @@ _AHEAD: Final = timedelta(hours=24)
 _FIRST_YEAR: Final = 1980
 _NAMES: Final = ("specversion", "id", "source", "type", "subject", "time")
 _trace = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
-_json_type = re.compile(r"application/([a-z0-9.+-]+\+)?json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.I).fullmatch
+_json_type = re.compile(
+    r"application/(?!cloudevents)([a-z0-9.+-]+\+)?json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.I
+).fullmatch
 _moment: Final = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
 
 
@@ -51,18 +53,16 @@ class _Structured(msgspec.Struct):
 _structured: Final = msgspec.json.Decoder(_Structured)
 
 
-def read_attributes(given: dict[str, bytes], value: bytes | None) -> tuple[Attributes, bytes | None]:
+def read_attributes(given: dict[str, bytes], value: bytes) -> tuple[Attributes, bytes]:
     """The attributes and the payload's bytes.
 
-    Raises Refused `wrong_content_type`, `missing_attribute`, `bad_attribute`, `empty_value`, `malformed_json`.
+    Raises Refused `wrong_content_type`, `missing_attribute`, `bad_attribute`, `malformed_json`.
     """
     content_type = given.get("content-type", JSON)
     if content_type == JSON:
         return _from_headers(given), value
     stated = content_type.decode("latin-1").strip().lower()
     if stated.partition(";")[0].strip() == STRUCTURED:
-        if value is None:
-            raise Refused("empty_value", "the record is empty; expected a structured CloudEvents object")
         return _from_object(value)
     if _json_type(stated) is None:
         raise Refused(
@@ -97,7 +97,7 @@ def _from_object(value: bytes) -> tuple[Attributes, bytes]:
     try:
         found = _structured.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise payload_error(error, value) from None
+        raise json_error(error, value) from None
     id_, source, type_, subject, time = found.id, found.source, found.type, found.subject, found.time
     if found.specversion is None or id_ is None or source is None or type_ is None or subject is None or time is None:
         name = next(name for name in _NAMES if getattr(found, name) is None)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import ClassVar, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, Attributes, read_attributes, read_time
+from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, read_attributes, read_time
 from contracts.payload import MAX_ID, Payload, read_hook, write_hook
 from contracts.plausible import Plan, check_plausible, plan_of
-from contracts.reading import payload_error
+from contracts.reading import json_error
 from contracts.refusal import Refused
-from contracts.registry import TOPICS, model_of, topic_of
+from contracts.registry import model_of
 
 MAX_BYTES: Final = 1_000_000  # below Kafka's own limit of 1,048,588 for a batch, which also holds headers
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_hook)
@@ -38,21 +38,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-class Tombstone(Payload, frozen=True, kw_only=True):
-    """The empty record that ends a subject in a compacted topic; written with the type of the topic's snapshots."""
-
-    TYPE: ClassVar[str] = ""
-
-
 class Record(NamedTuple):
-    """A Kafka record of the event, in binary mode; `value` is None for a tombstone."""
+    """A Kafka record of the event, in binary mode."""
 
     key: bytes
-    value: bytes | None
+    value: bytes
     headers: list[tuple[str, bytes]]
 
 
 class _Reader(NamedTuple):
+    model: type[Payload]
     decoder: msgspec.json.Decoder[Payload]
     plan: Plan
 
@@ -60,7 +55,7 @@ class _Reader(NamedTuple):
 @cache
 def _reader(event_type: str) -> _Reader:
     model = model_of(event_type)
-    return _Reader(msgspec.json.Decoder(model, dec_hook=read_hook), plan_of(model))
+    return _Reader(model, msgspec.json.Decoder(model, dec_hook=read_hook), plan_of(model))
 
 
 def decode(
@@ -68,27 +63,28 @@ def decode(
 ) -> Event:
     """The event in a Kafka record, in binary or structured mode.
 
-    `received_at` is the record's own timestamp (aware); an event more than 24 hours ahead of it is refused.
+    `received_at` is the record's own timestamp (aware); an event more than 24 hours ahead of it is refused. A tombstone
+    of a compacted topic is no event: its reader looks at the key and does not come here.
     Raises Refused; contracts/README.md lists the reasons.
     """
-    if value is not None and len(value) > MAX_BYTES:
+    if value is None:
+        raise Refused("empty_value", "the record is empty; expected the event's data as JSON")
+    if len(value) > MAX_BYTES:
         raise Refused("too_large", f"the event has {len(value):,} bytes; expected at most {MAX_BYTES:,}")
     given, body = read_attributes(dict(headers), value)
     reader = _reader(given.type)
     if key is not None and key != given.subject.encode():
-        raise Refused(
-            "key_mismatch",
-            f"the record's key is {key[:MAX_ID]!r}, its subject {given.subject!r}; expected the subject as the key",
-        )
+        stated = key[:MAX_ID].decode(errors="replace")
+        said = f"the record's key is {stated!r}, its subject {given.subject!r}; expected the subject as the key"
+        raise Refused("key_mismatch", said)
     time = read_time(given.time, received_at)
-    data = _tombstone(given) if body is None else _payload(reader, body, time)
     return Event(
         id=given.id,
         source=given.source,
         type=given.type,
         subject=given.subject,
         time=time,
-        data=data,
+        data=_payload(reader, body, time),
         traceparent=given.traceparent,
     )
 
@@ -102,20 +98,14 @@ def _payload(reader: _Reader, body: bytes, time: datetime) -> Payload:
     try:
         data = reader.decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise payload_error(error, body) from None
+        raise json_error(error, body, reader.model) from None
     data.check()
     check_plausible(data, reader.plan, time.toordinal())
     return data
 
 
-def _tombstone(given: Attributes) -> Tombstone:
-    if not TOPICS[topic_of(given.type)].compaction:
-        raise Refused("empty_value", f"the record of {given.type} is empty; only compacted topics know tombstones")
-    return Tombstone()
-
-
 def encode(event: Event) -> Record:
-    """The record of an event, in binary mode, keyed by its subject. A Tombstone gives an empty value."""
+    """The record of an event, in binary mode, keyed by its subject."""
     headers = [
         ("content-type", JSON),
         ("ce_specversion", b"1.0"),
@@ -127,8 +117,7 @@ def encode(event: Event) -> Record:
     ]
     if event.traceparent is not None:
         headers.append(("ce_traceparent", event.traceparent.encode()))
-    value = None if isinstance(event.data, Tombstone) else _encoder.encode(event.data)
-    return Record(event.subject.encode(), value, headers)
+    return Record(event.subject.encode(), _encoder.encode(event.data), headers)
 
 
 def encode_json(event: Event) -> bytes:

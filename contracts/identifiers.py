@@ -53,8 +53,8 @@ def refuse_personal(text: str, field: str) -> None:
     if kind is not None:
         raise Refused(
             "personal_id",
-            f"{field} looks like {kind}; ids travel and are kept for years, so use the system's own number "
-            "(an account, a document number, or one with letters in front)",
+            f"{field} looks like {kind}; expected the sending system's own number of the account or document, if need "
+            "be with letters in front, because ids travel and are kept for years",
             field,
         )
 

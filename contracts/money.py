@@ -89,7 +89,7 @@ def _quantum(currency: str) -> Decimal:
 def parse_amount(text: object) -> Decimal:
     """A decimal from its text. Raises Refused when it is a number, or not plain decimal notation."""
     if type(text) is not str:
-        raise Refused("bad_money", f'an amount is a string such as "12.50", but came as {_kind(text)}')
+        raise Refused("bad_money", f'expected an amount as a string such as "12.50", but got {_kind(text)}')
     if _amount_fits(text) is None:
         raise Refused("bad_money", f'{text[:40]!r} is not an amount; expected digits such as "12.50", at most 15 and 4')
     return Decimal(text)

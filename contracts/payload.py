@@ -27,15 +27,30 @@ Id = Annotated[
 EventId = Annotated[str, Meta(min_length=1, max_length=MAX_EVENT_ID, description="the id of an event")]
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Code = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*" + _END)]
-DoneOn = Annotated[date, Meta(description="the company's date of something done", extra={"latest": 366})]
-DueOn = Annotated[date, Meta(description="the company's date of something to come", extra={"latest": _FAR})]
-BornOn = Annotated[date, Meta(description="a date in a person's life", extra={"latest": 0, "earliest": 1850})]
-Moment = Annotated[datetime, Meta(tz=True, description="a moment with its offset", extra={"latest": _FAR})]
-Zone = Annotated[
-    str, Meta(max_length=64, pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+-]+)*" + _END, description="IANA time zone")
+Code = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*" + _END,
+        description="a name of letters, digits and _ . / -",
+    ),
 ]
-Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*" + _END, description="BCP 47 language tag")]
+DoneOn = Annotated[date, Meta(description="a day in the company's zone", extra={"latest": 366})]
+DueOn = Annotated[date, Meta(description="a day in the company's zone, which may lie ahead", extra={"latest": _FAR})]
+BornOn = Annotated[date, Meta(description="a date in a person's life", extra={"latest": 0, "earliest": 1850})]
+Moment = Annotated[datetime, Meta(tz=True, description="a moment with offset", extra={"latest": _FAR})]
+Zone = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+-]+)*" + _END,
+        description="a time zone of the IANA list such as Asia/Shanghai",
+    ),
+]
+Language = Annotated[
+    str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*" + _END, description="a language tag such as zh-CN")
+]
 Level = Annotated[int, Meta(ge=1, le=5)]
 Days = Annotated[int, Meta(ge=0, le=3660)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
@@ -99,4 +114,6 @@ def not_negative(money: Money, field: str) -> None:
 def above_zero(money: Money, field: str) -> None:
     """Raises Refused `bad_money` for an amount of zero or below."""
     if money.amount <= 0:
-        raise Refused("bad_money", f"{money.amount} is not above zero; to take back, send the reversing event", field)
+        raise Refused(
+            "bad_money", f"{money.amount} is not above zero; expected more, taking back has an event of its own", field
+        )

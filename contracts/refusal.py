@@ -11,7 +11,8 @@ class Refused(ValueError):  # noqa: N818 - a verdict, not a failure of the progr
     """
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:
-        super().__init__(f"{reason}: {message}")
+        at = f" (at {field})" if field and field not in message else ""
+        super().__init__(f"{reason}: {message}{at}")
         self.reason = reason
         self.message = message
         self.field = field

@@ -125,6 +125,8 @@ def model_of(event_type: str) -> type[Payload]:
     if found is not None and found[1] in _newest() and int(found[2]) > _newest()[found[1]]:
         known = f"{found[1]}.v{_newest()[found[1]]}"
         raise Refused(
-            "newer_major", f"{event_type[:128]} is newer than this reader, which knows {known}; update it first"
+            "newer_major", f"{event_type[:128]} is newer than this reader, which knows {known}; expected that one"
         )
-    raise Refused("unknown_type", f"nobody knows the type {event_type[:128]!r}; the types are in contracts/README.md")
+    raise Refused(
+        "unknown_type", f"nobody knows the type {event_type[:128]!r}; expected one of those in contracts/topics"
+    )

@@ -39,7 +39,8 @@ def _judge(place: int, text: bytes, now: datetime, seen: dict[tuple[str, str], i
     try:
         event = decode_json(text, now)
     except Refused as refused:
-        return Judged(place, "refused", None, None, refused.reason, refused.field, refused.message)
+        said = str(refused).removeprefix(f"{refused.reason}: ")
+        return Judged(place, "refused", None, None, refused.reason, refused.field, said)
     first = seen.setdefault((event.source, event.id), place)
     if first != place:
         said = f"the same source and id as number {first}; readers drop it"

@@ -67,7 +67,8 @@ class CustomerRegistered(Payload, frozen=True, kw_only=True):
     def check(self) -> None:
         other = "organisation" if self.kind == "person" else "person"
         if getattr(self, other) is not None:
-            raise Refused("bad_field", f"a {self.kind} has no group `{other}`; expected `{self.kind}`", f"$.{other}")
+            said = f"the groups of kind `{other}` are given; expected those of `{self.kind}`, as `kind` says"
+            raise Refused("bad_field", said, f"$.{other}")
 
 
 class CustomerChanged(CustomerRegistered, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Topic rapport.profiles (compacted): the latest snapshot of each customer, with what others may know of him.
 
 Never in here: ethnicity, family, personality, or any other field of the profile groups. On erasure the snapshot is
-followed by a tombstone (contracts.envelope.Tombstone).
+followed by a tombstone: a record with his key and no value.
 """
 
 from __future__ import annotations

@@ -170,4 +170,6 @@ def check_period(period: Period) -> None:
     """Raises Refused `bad_field` when the period ends before it starts."""
     start: date = period.start
     if period.end < start:
-        raise Refused("bad_field", f"the period ends on {period.end}, before its start on {start}", "$.period")
+        raise Refused(
+            "bad_field", f"the period is from {start} to {period.end}; expected its end after its start", "$.period"
+        )

@@ -10,8 +10,12 @@ from contracts.payload import DueOn, Id, Name, Part, Payload, Zone
 from contracts.refusal import Refused
 
 StaffLanguage = Literal["zh-CN", "en"]
-Clock = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)|^24:00$(?!\n)", description="HH:MM")]
-MailAddress = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)")]
+Clock = Annotated[
+    str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)|^24:00$(?!\n)", description="a time of day such as 09:00")
+]
+MailAddress = Annotated[
+    str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$(?!\n)", description="a mail address")
+]
 
 
 class Hours(Part, frozen=True, kw_only=True):
@@ -49,7 +53,9 @@ class StaffRegistered(Payload, frozen=True, kw_only=True):
         for at, span in enumerate(self.hours or ()):
             if span.start >= span.end:
                 raise Refused(
-                    "bad_field", f"hours end at {span.end}, before they start at {span.start}", f"$.hours[{at}]"
+                    "bad_field",
+                    f"hours from {span.start} to {span.end}; expected the end after the start",
+                    f"$.hours[{at}]",
                 )
 
 

@@ -208,7 +208,9 @@ def check_applied(parts: list[AppliedTo] | tuple[AppliedTo, ...], currency: str 
         field = f"$.applied_to[{at}].amount"
         if part.amount.value <= 0:
             raise Refused(
-                "bad_money", f"{part.amount.value} is not above zero; to take back, use payment.reversed", field
+                "bad_money",
+                f"{part.amount.value} is applied; expected more than zero, payment.reversed takes back",
+                field,
             )
         if currency is not None:
             _in_currency(part.amount, currency, field)

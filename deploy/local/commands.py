@@ -23,7 +23,7 @@ def up(
     new_ports: Annotated[bool, typer.Option("--new-ports", help="Leave the ports kept so far; choose others.")] = False,
 ) -> None:
     """Start broker and database (fetched at the first time) and print their addresses."""
-    with _explained():
+    with explained():
         running = stack.up(report=for_terminal(), new_ports=new_ports)
     typer.echo(f"kafka  {running.kafka}\nmongo  {running.mongo}\ndata   {running.home}")
 
@@ -31,7 +31,7 @@ def up(
 @app.command()
 def down() -> None:
     """Stop everything that belongs to this data folder; the data stays."""
-    with _explained():
+    with explained():
         stopped = stack.down(report=for_terminal())
     typer.echo(f"Stopped {', '.join(stopped)}." if stopped else "Nothing was running.")
 
@@ -41,7 +41,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object; null for what does not run.")] = False,
 ) -> None:
     """Print what runs and where. Exit code 1 when something that should run has died."""
-    with _explained():
+    with explained():
         found = stack.status()
     addresses = {"kafka": found.kafka, "mongo": found.mongo, "mailbox": found.mailbox}
     if as_json:
@@ -67,13 +67,13 @@ def wipe(
             typer.echo(f"This removes {folder} with all its data. Say so with --yes.", err=True)
             raise typer.Exit(2)
         typer.confirm(f"Remove {folder} with all its data?", abort=True)
-    with _explained():
+    with explained():
         stack.wipe(report=for_terminal())
     typer.echo(f"Removed {folder}.")
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
     """Print what went wrong and what to do next, and let SIGTERM clean up as Ctrl-C does."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -48,7 +48,7 @@ def silent(name: str, home: Home, seconds: float, since: int) -> StackError:
     log = home.log_of(name)
     return StackError(
         f"{name} was started but did not answer within {seconds:.0f} seconds.",
-        f"Look at {log}; on a busy machine, try again.",
+        f"Look at {log}, then run `rapport stack down` and `rapport stack up`.",
         log_tail=tail(log, since),
     )
 
@@ -68,7 +68,9 @@ def _written(log: Path, since: int) -> str:
 
 
 def _readable(line: str) -> str:
-    """A line as it is; of mongod's JSON lines only warnings and errors, in words."""
+    """A line as it is, without Java's stack frames; of mongod's JSON lines only warnings and errors, in words."""
+    if line.startswith("\tat "):
+        return ""
     if not line.startswith('{"t":'):
         return line
     try:

@@ -19,6 +19,7 @@ from deploy.local.report import Report
 
 _TRIES = 3
 _PARALLEL = 4
+_WAIT_S = 600.0
 
 
 def kafka_jars(report: Report) -> Path:
@@ -28,16 +29,19 @@ def kafka_jars(report: Report) -> Path:
     """
     jars = pinned()
     folder = cache_folder() / f"kafka-{KAFKA_VERSION}-{digest_of(jars)}"
-    if _missing(jars, folder):
-        with locked(
-            cache_folder() / "kafka.lock",
-            wait_s=600,
-            waiting=lambda: report.say("Another checkout is fetching Kafka; waiting for it."),
-        ):
-            # Asked again, because that other one may have fetched everything while we waited.
-            if missing := _missing(jars, folder):
-                _fetch(missing, folder, report)
+    complete(jars, folder, report)
     return folder
+
+
+def complete(jars: tuple[Jar, ...], folder: Path, report: Report) -> None:
+    """Fetch into `folder` those of `jars` that it lacks or holds in part. Raises StackError as kafka_jars does."""
+    if not _missing(jars, folder):
+        return
+    busy = "Another checkout is fetching Kafka; waiting for it."
+    with locked(folder.with_suffix(".lock"), wait_s=_WAIT_S, waiting=lambda: report.say(busy)):
+        # Asked again, because that other one may have fetched everything while we waited.
+        if missing := _missing(jars, folder):
+            _fetch(missing, folder, report)
 
 
 def require_space(folder: Path, needed: int) -> None:
@@ -137,7 +141,7 @@ def _download(jar: Jar, repository: Path, counter: _Counter) -> Path:
 
 
 def _repositories() -> dict[str, str]:
-    """Maven Central, and the mirrors of the user's jgo settings; safe with any mirror, because hashes are pinned."""
+    """The mirrors in the user's jgo settings, then Maven Central; any will do, because the hashes are pinned."""
     try:
         from jgo.config import GlobalSettings  # noqa: PLC0415 - an optional extra
         from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415
@@ -149,7 +153,8 @@ def _repositories() -> dict[str, str]:
     # requests reads only its own variable; machines that state their certificates often set just the general one.
     if certificates := os.environ.get("SSL_CERT_FILE"):
         os.environ.setdefault("REQUESTS_CA_BUNDLE", certificates)
-    return {**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL}
+    mirrors = GlobalSettings.load().repositories
+    return {**mirrors, "central": mirrors.get("central", MAVEN_CENTRAL_URL)}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from deploy.local.fetch import kafka_jars
 from deploy.local.part import Part
 from deploy.local.paths import Home
 from deploy.local.ports import LOCAL
+from deploy.local.process import UTF8
 from deploy.local.report import Report
 from deploy.local.state import Ports
 
@@ -59,7 +60,7 @@ def _command(home: Home, ports: Ports, report: Report) -> list[str]:
     """What starts the broker, once Java, jars, settings and a formatted data folder are there."""
     runtime = java.find()
     libraries = _on_path() or kafka_jars(report)
-    home.kafka_properties.write_text(_properties(home, ports), encoding="utf-8")
+    home.kafka_properties.write_text(_properties(home, ports), encoding="ascii")
     if not (home.kafka / "meta.properties").is_file():
         _format(runtime, libraries, home)
     return [*_java(runtime, libraries, heap="-Xmx512m"), _MAIN, str(home.kafka_properties)]
@@ -110,8 +111,9 @@ def _format(runtime: Path, libraries: Path, home: Home) -> None:
     command = [*_java(runtime, libraries, heap="-Xmx128m"), "kafka.tools.StorageTool"]
     # In one argument with its name, because an identity may begin with a dash.
     command += ["format", f"--cluster-id={identity}", "--config", str(home.kafka_properties)]
-    with log.open("ab") as output:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    environment = {**os.environ, **UTF8}
+    with log.open("ab") as out:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, check=False)
     if done.returncode != 0:
         raise diagnose.dead(NAME, home, since)
 
@@ -154,4 +156,11 @@ def _properties(home: Home, ports: Ports) -> str:
         "num.io.threads": 4,
         "num.recovery.threads.per.data.dir": 2,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
+    return "".join(f"{name}={_escaped(str(value))}\n" for name, value in settings.items())
+
+
+def _escaped(value: str) -> str:
+    """Java reads properties as Latin-1, and folders have names in every script."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 0x7F else f"\\u{code:04x}" for code in codes)

@@ -4,7 +4,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,17 +23,17 @@ _NOT_INITIATED = 94
 _NOT_YET = {23, 94, 109, 10107, 11602}
 
 
-def find() -> Path:
-    """mongod 6 or newer from the PATH, or from the Python package that carries one.
+def find(system: str = platform.system(), machine: str = platform.machine()) -> Path:
+    """mongod 6 or newer from the PATH, or from the Python package that carries one for this system and machine.
 
-    Raises StackError on a platform for which no package carries it.
+    Raises StackError when there is neither.
     """
     found = shutil.which("mongod")
     if found and _major(found) >= _OLDEST:
         return Path(found)
-    if sys.platform != "linux" or platform.machine() not in {"x86_64", "AMD64"}:
+    if (system, machine) != ("Linux", "x86_64"):
         raise StackError(
-            f"No mongod is on the PATH, and none can be fetched for {platform.system()} on {platform.machine()}.",
+            f"No mongod {_OLDEST} or newer is on the PATH, and none can be fetched for {system} on {machine}.",
             "Use `docker compose up` here, or set RAPPORT_MONGO to the address of a replica set.",
         )
     package = find_spec("fiftyone")
@@ -42,7 +41,7 @@ def find() -> Path:
         if (carried := Path(folder) / "db" / "bin" / "mongod").is_file():
             return carried
     raise StackError(
-        "No mongod is on the PATH, and the Python package that carries one is not installed.",
+        f"No mongod {_OLDEST} or newer is on the PATH, and the Python package that carries one is not installed.",
         "Run `pip install '.[stack]'`, or set RAPPORT_MONGO to the address of a replica set.",
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from deploy.local import diagnose, ports, process
 from deploy.local.errors import StackError
@@ -54,11 +55,13 @@ def begin(part: Part, home: Home, report: Report) -> Started:
     for owner, port in part.ports(chosen).items():
         ports.require_free(port, owner)
     require_space(home.root, _SPACE)
+    if running:
+        report.say(f"{part.name} has died since the last start.")
     command = part.command(home, chosen, report)
     report.say(f"Starting {part.name} on {part.address(chosen)}")
     since = log.stat().st_size if log.exists() else 0
     try:
-        ref = process.spawn(command, log=log)
+        ref = process.spawn(command, log=log, env=process.UTF8)
     except OSError as error:
         raise StackError(
             f"{command[0]} cannot be executed: {error.strerror}.",
@@ -105,7 +108,12 @@ def undone_on_failure(parts: tuple[Part, ...], home: Home) -> Iterator[None]:
                     process.stop(ref, grace_s=0, kill=True)
             if (ref := _recorded(part, home)) and ref.pid not in before:
                 process.stop(ref, grace_s=0, kill=True)
+                change(home, partial(_forget, part))
         raise
+
+
+def _forget(part: Part, state: State) -> None:
+    state.parts.pop(part.name, None)
 
 
 def _recorded(part: Part, home: Home) -> ProcessRef | None:

@@ -36,6 +36,16 @@ class Home:
         return self.root / "kafka.properties"
 
     @property
+    def command_lock(self) -> Path:
+        """Held by whoever starts or stops things here."""
+        return self.root / "stack.lock"
+
+    @property
+    def state_lock(self) -> Path:
+        """Held for a moment, around a change of the state file."""
+        return self.root / "state.lock"
+
+    @property
     def marked(self) -> bool:
         """Whether this folder was made for Rapport, so that everything in it may be removed with it."""
         return (self.root / _MARKER).is_file()
@@ -46,8 +56,13 @@ class Home:
     def make(self) -> None:
         """Create the folder. A folder that already held other things is used but never marked as ours.
 
-        Raises StackError when it cannot be created or written.
+        Raises StackError when it cannot be created or written, or has a name that Kafka takes for two.
         """
+        if "," in str(self.root):
+            raise StackError(
+                f"The data folder {self.root} has a comma in its name, which separates folders in Kafka's settings.",
+                "Set RAPPORT_HOME to a folder without one.",
+            )
         try:
             fresh = not self.root.exists() or not any(self.root.iterdir())
             self.logs.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+# Without a UTF-8 locale, Java cannot open a folder with a name that is not ASCII.
+UTF8 = {"LC_ALL": "C.UTF-8"}
+
 _POLL_S = 0.05
 _LOG_LIMIT = 10_000_000
 # Children of this very process have to be reaped by it, or they stay visible after their death.
@@ -25,6 +28,8 @@ class ProcessRef(msgspec.Struct, frozen=True, kw_only=True):
 def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> ProcessRef:
     """Start `command` in a session of its own, so that a Ctrl-C in this terminal spares it; output goes to `log`.
 
+    `env` is added to this process's environment.
+
     Raises OSError when the program cannot be executed.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +37,12 @@ def spawn(command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = 
         log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         child = subprocess.Popen(
-            list(command), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
         )
     _CHILDREN[child.pid] = child
     return ProcessRef(pid=child.pid, born=_birth(child.pid) or "")
@@ -81,7 +91,7 @@ def wait_until(condition: Callable[[], bool], *, deadline_s: float, poll_s: floa
 
 def with_arguments(*wanted: str) -> list[ProcessRef]:
     """The running processes whose command line has these arguments in a row (on Linux; elsewhere none are found)."""
-    needle = b"\0" + b"\0".join(argument.encode() for argument in wanted) + b"\0"
+    needle = b"\0" + b"\0".join(os.fsencode(argument) for argument in wanted) + b"\0"
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

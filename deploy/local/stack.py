@@ -5,7 +5,7 @@ Each works on one data folder (the default one unless `home` is given) and raise
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,13 +64,14 @@ def up(
 
     `given` replaces RAPPORT_KAFKA and RAPPORT_MONGO; `new_ports` gives the folder other ports than it has used so far.
     """
-    place, given, report = _place(home), given or Given.from_environment(), report or Silent()
+    place, given, report = place_of(home), given or Given.from_environment(), report or Silent()
     addresses = {kafka.NAME: given.kafka, mongo.NAME: given.mongo}
     # The database first: it settles while the broker is still being fetched and formatted.
     own = tuple(part for part in (_MONGO, _KAFKA) if addresses[part.name] is None)
     with _alone(place, report):
         if new_ports:
-            _stop_all(own, place)
+            _stop_parts(own, place)
+            _forget(own, (), place)
             change(place, _forget_ports)
         started = _start(own, place, report)
     return Stack(home=place.root, kafka=given.kafka or started[kafka.NAME], mongo=given.mongo or started[mongo.NAME])
@@ -78,16 +79,18 @@ def up(
 
 def down(home: Path | None = None, *, report: Report | None = None) -> list[str]:
     """Stop everything of this data folder, services first, and return the names of what was running."""
-    place = _place(home)
+    place = place_of(home)
     if not place.root.exists():
         return []
     with _alone(place, report or Silent()):
-        return _stop_registered(place) + _stop_all((_KAFKA, _MONGO), place)
+        registered, stopped = _stop_everything(place)
+        _forget((_KAFKA, _MONGO), registered, place)
+        return stopped
 
 
 def status(home: Path | None = None, *, given: Given | None = None) -> Status:
     """What runs now; nothing is started, stopped or written."""
-    place, given = _place(home), given or Given.from_environment()
+    place, given = place_of(home), given or Given.from_environment()
     state = load(place)
     addresses: dict[str, str | None] = {kafka.NAME: given.kafka, mongo.NAME: given.mongo}
     problems = []
@@ -106,18 +109,18 @@ def wipe(home: Path | None = None, *, report: Report | None = None) -> Path:
 
     In a folder that held other things before, only what the stack itself wrote is removed.
     """
-    place = _place(home)
+    place = place_of(home)
     if not place.root.exists():
         return place.root
     with _alone(place, report or Silent()):
-        _stop_registered(place)
-        _stop_all((_KAFKA, _MONGO), place)
+        # Nothing is noted down on the way: the disk may be full, and what is noted is removed anyway.
+        _stop_everything(place)
         if place.marked:
             shutil.rmtree(place.root)
             return place.root
         for folder in (place.kafka, place.mongo, place.logs):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (place.state, place.kafka_properties):
+        for file in (place.state, place.kafka_properties, place.state_lock, place.command_lock):
             file.unlink(missing_ok=True)
     return place.root
 
@@ -142,7 +145,8 @@ def stop_mongo(home: Path | None = None, *, kill: bool = False) -> bool:
     return _stop_one(_MONGO, home, kill)
 
 
-def _place(home: Path | None) -> Home:
+def place_of(home: Path | None = None) -> Home:
+    """The places inside this data folder, or inside the default one."""
     return default_home() if home is None else Home(home.expanduser().resolve())
 
 
@@ -151,7 +155,7 @@ def _alone(place: Home, report: Report) -> Iterator[None]:
     """One command at a time starts or stops things in a folder."""
     place.make()
     waiting = "Another `rapport stack` command works on this data folder; waiting for it."
-    with locked(place.root / "stack.lock", wait_s=_LOCK_S, waiting=lambda: report.say(waiting)):
+    with locked(place.command_lock, wait_s=_LOCK_S, waiting=lambda: report.say(waiting)):
         try:
             yield
         except OSError as error:
@@ -170,37 +174,47 @@ def _start(parts: tuple[Part, ...], place: Home, report: Report) -> dict[str, st
 
 
 def _start_one(part: Part, home: Path | None, report: Report | None) -> str:
-    place, report = _place(home), report or Silent()
+    place, report = place_of(home), report or Silent()
     with _alone(place, report):
         return _start((part,), place, report)[part.name]
 
 
 def _stop_one(part: Part, home: Path | None, kill: bool) -> bool:
-    place = _place(home)
-    if kill:
-        return stop(part, place, kill=True)
-    return bool(_stop_all((part,), place))
+    place = place_of(home)
+    stopped = stop(part, place, kill=kill)
+    if not kill:
+        _forget((part,), (), place)
+    return stopped
 
 
-def _stop_all(parts: tuple[Part, ...], place: Home) -> list[str]:
-    """Stop the parts side by side, and forget their processes: they were meant to end."""
+def _stop_everything(place: Home) -> tuple[list[str], list[str]]:
+    """Stop what is registered, then broker and database. Returns what was registered, and all that was running."""
+    registered = load(place).registered if _readable(place) else {}
+    # Whoever calls may be on the list itself, as a demo is, and stops by returning.
+    others = {name: entry.process for name, entry in registered.items() if entry.process.pid != os.getpid()}
     with ThreadPoolExecutor() as pool:
-        stopped = list(pool.map(lambda part: stop(part, place), parts))
+        ended = pool.map(lambda ref: process.stop(ref, grace_s=_SERVICE_GRACE_S), others.values())
+        stopped = [name for name, was_running in zip(others, ended, strict=True) if was_running]
+    return list(others), stopped + _stop_parts((_KAFKA, _MONGO), place)
+
+
+def _stop_parts(parts: tuple[Part, ...], place: Home) -> list[str]:
+    with ThreadPoolExecutor() as pool:
+        ended = pool.map(lambda part: stop(part, place), parts)
+        return [part.name for part, was_running in zip(parts, ended, strict=True) if was_running]
+
+
+def _forget(parts: Iterable[Part], registered: Iterable[str], place: Home) -> None:
+    """Note that these were meant to end, so that they do not count as dead."""
+
+    def edit(state: State) -> None:
+        for part in parts:
+            state.parts.pop(part.name, None)
+        for name in registered:
+            state.registered.pop(name, None)
+
     if _readable(place):
-        change(place, lambda state: [state.parts.pop(part.name, None) for part in parts])
-    return [part.name for part, was_running in zip(parts, stopped, strict=True) if was_running]
-
-
-def _stop_registered(place: Home) -> list[str]:
-    if not _readable(place):
-        return []
-    registered = load(place).registered
-    with ThreadPoolExecutor() as pool:
-        stopped = list(
-            pool.map(lambda entry: process.stop(entry.process, grace_s=_SERVICE_GRACE_S), registered.values())
-        )
-    change(place, lambda state: [state.registered.pop(name, None) for name in registered])
-    return [name for name, was_running in zip(registered, stopped, strict=True) if was_running]
+        change(place, edit)
 
 
 def _readable(place: Home) -> bool:

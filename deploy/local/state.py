@@ -57,7 +57,7 @@ def load(home: Home) -> State:
 
 def change(home: Home, edit: Callable[[State], object]) -> State:
     """Load, edit and store the state while nobody else does."""
-    with locked(home.root / "state.lock", wait_s=10):
+    with locked(home.state_lock, wait_s=10):
         state = load(home)
         edit(state)
         draft = Path(f"{home.state}.{os.getpid()}")

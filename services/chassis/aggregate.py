@@ -28,6 +28,7 @@ from .mongo import Collection, Index
 T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_ID = 500
+EVERY = "*"  # as a key: all documents of a kind
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class State:
     fold_version: int = 0
     erased: bool = False
     documents: dict[Key, Stored] = field(default_factory=dict)
+    whole: set[str] = field(default_factory=set)  # kinds of which every document of the subject is here
 
 
 class Missing(Exception):  # noqa: N818 - not an error: a request
@@ -138,6 +140,7 @@ class Desk:
     said: list[Event] = field(default_factory=list)
     below: Mapping[Key, tuple[Kind, Stored]] = field(default_factory=dict)
     erase: bool = False
+    private: Any = None  # what a command carries that may not go on the bus (the text of a note)
 
     @property
     def subject(self) -> str:
@@ -162,6 +165,18 @@ class Desk:
     def get(self, kind: Head[T] | Part[T], key: str = "") -> T | None:
         """The document, or None where there is none. A head takes no key."""
         return cast("T | None", self.stored(kind, key).value)
+
+    def all(self, kind: Part[T]) -> dict[str, T]:
+        """Every document of a kind by key, for the rare fold that changes them all (a grace period, a merge).
+
+        Raises:
+            Missing: they have not been loaded.
+        """
+        if kind.name not in self.state.whole:
+            raise Missing(kind, EVERY)
+        keys = {key for name, key in (*self.state.documents, *self.below, *self.changed) if name == kind.name}
+        values = {key: cast("T | None", self.stored(kind, key).value) for key in sorted(keys)}
+        return {key: value for key, value in values.items() if value is not None}
 
     def put(self, kind: Head[T] | Part[T], value: T, key: str = "", *, due: datetime | None = None) -> None:
         """Store `value`; `due` is the next moment at which waiting alone would change it, None for never."""

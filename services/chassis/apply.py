@@ -26,7 +26,7 @@ from pymongo.errors import (
 )
 
 from . import marks
-from .aggregate import State, Stored
+from .aggregate import EVERY, State, Stored
 from .cache import StateCache
 from .erase import erase_rows
 from .fold import Folded, fold_subject
@@ -303,6 +303,9 @@ class Applier:
         wanted: dict[str, dict[str, tuple[State, str]]] = defaultdict(dict)
         for one in short:
             for name, key in one.missing:
+                if key == EVERY:
+                    await self._every(one.state, name)
+                    continue
                 wanted[name][self.service.kinds[name].doc_id(one.state.subject, key)] = (one.state, key)
         for name, places in wanted.items():
             kind = self.service.kinds[name]
@@ -311,6 +314,12 @@ class Applier:
             async for doc in self.db[name].find({"_id": {"$in": list(places)}}):
                 state, key = places[doc["_id"]]
                 state.documents[(name, key)] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
+
+    async def _every(self, state: State, name: str) -> None:
+        kind = self.service.kinds[name]
+        async for doc in self.db[name].find({"s": state.subject}):
+            state.documents[(name, doc["k"])] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
+        state.whole.add(name)
 
     async def _store(self, plan: Plan, positions: list[Position]) -> None:
         if plan.empty and not positions:

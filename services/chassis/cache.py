@@ -34,6 +34,7 @@ class StateCache:
             return
         if len(state.documents) > MOST_DOCUMENTS:
             state.documents = {key: stored for key, stored in state.documents.items() if key == (state.head, "")}
+            state.whole.clear()
         self._states[(state.head, state.subject)] = state
         while len(self._states) > self.size:
             del self._states[next(iter(self._states))]

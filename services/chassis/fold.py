@@ -46,7 +46,7 @@ def fold_subject(state: State, works: list[Work], source: str, kinds: Mapping[st
                 )
             )
             continue
-        desk = Desk(state, source, work.now, work.cause, work.traceparent, below=out.changed)
+        desk = Desk(state, source, work.now, work.cause, work.traceparent, below=out.changed, private=work.private)
         try:
             work.run(desk)
         except Missing as missing:

@@ -11,7 +11,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 
 Stage = Literal["decode", "load", "fold", "store", "transaction", "commit", "relay", "clock", "refold"]
 RefoldCause = Literal["late", "correction", "merge", "rule", "version", "command"]
@@ -150,6 +158,12 @@ class Metrics(MetricSet):
         )
         self.ready = self.gauge("rapport_ready", "1 where the last readiness check of this part passed.", ("part",))
         self.audit_rows = self.counter("rapport_audit_rows_total", "Rows written to the audit trail.")
+
+    def watch_process(self) -> None:
+        """Shows this process's memory, processor time, open files and garbage collection too; once a process."""
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:

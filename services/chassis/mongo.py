@@ -18,7 +18,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -155,3 +155,7 @@ async def find(
     if limit:
         cursor = cursor.limit(limit)
     return await cursor.to_list(None)
+
+
+# What the driver raises, for those outside this folder who must hold on when the database is away.
+DatabaseError = PyMongoError

@@ -49,6 +49,8 @@ class Plan:
                     plan._tombstones(one.state, service, shards)
                 plan._subject(one, service)
         for letter in dead:
+            if letter.answered:
+                continue
             plan.dead.append(dead_doc(letter))
             row = dead_row(letter, service.name, shards)
             if row is not None:

@@ -40,6 +40,7 @@ def rebuild(
     `kept` are documents that a refold does not rebuild (notifications); folds find them where they were.
     """
     state = State(subject, head.name, documents={(head.name, ""): Stored(None), **kept})
+    state.whole = {part.name for part in service.parts_of(head.name)}
     refused = 0
     for row in rows:
         work = work_of(service, row)

@@ -19,6 +19,7 @@ from faststream.kafka import KafkaBroker
 from pymongo.errors import PyMongoError
 
 from contracts.envelope import Event, encode_data
+from contracts.refusal import Refused
 
 from . import lease, ledger, outbox, sessions
 from .apply import Applier, Outcome, heals
@@ -131,16 +132,26 @@ class Runtime:
         for wake in self.woken:
             wake(outcome)
 
-    async def command(self, event: Event) -> Outcome:
+    def now(self) -> datetime:
+        """The service's moment, to the millisecond: the wall clock, or in a simulation the clock of the events."""
+        simulated = self.clock.now if self.settings.clock == "events" and self.clock is not None else None
+        now = simulated or datetime.now(UTC)
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    async def command(self, event: Event, private: object = None) -> Outcome:
         """Apply what a person did (an HTTP write) by the same door as any event, and send it out.
 
+        `private` is what the fold may see and the bus may not. The same event again changes nothing.
+
         Raises:
-            KeyError: the service has no command of this type.
+            Refused: the fold does not admit it; nothing has changed.
         """
         handler = self.service.handlers[event.type]
-        now = self.clock.now if self.settings.clock == "events" and self.clock is not None else None
-        work = event_work(event, handler, now or datetime.now(UTC), None, encode_data(event.data))
+        work = event_work(event, handler, self.now(), None, encode_data(event.data))
+        work.private, work.answered = private, True
         outcome = await self.applier.apply([work])
+        if outcome.dead:
+            raise Refused(outcome.dead[0].reason, outcome.dead[0].message, outcome.dead[0].field)
         self.wake(outcome)
         return outcome
 
@@ -156,7 +167,7 @@ class Runtime:
                 log.info("http.listening", url=self.http.url)
             await self._serve(workers)
         finally:
-            await self._close()
+            await self.close()
 
     async def _serve(self, workers: Sequence[Worker]) -> None:
         options = kafka_options(self.settings)
@@ -279,7 +290,8 @@ class Runtime:
             raise NotReadyError("the intake has stopped; see the log")
         await self.intake.consumer.end_offsets(list(self.intake.consumer.assignment())[:1])
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Let go of everything; a process that only looked in calls this itself."""
         if self.http is not None:
             await self.http.stop()
         try:

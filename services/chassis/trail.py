@@ -217,9 +217,21 @@ class Trail:
             _LOG.info("audit.anchor", chain=head.chain, n=head.n, hash=head.hash)
 
     async def close(self) -> None:
-        """Stores what waits and anchors the head. Raises Away."""
-        await self._flush(self._waiting[-1].n if self._waiting else 0)
-        await self.anchor()
+        """Stores what waits and anchors the head. Where the store is away it says so in the log, head included, and
+        does not hold the stop up: what waits was refused to its callers.
+        """
+        try:
+            await self._flush(self._waiting[-1].n if self._waiting else 0)
+            await self.anchor()
+        except Away:
+            head = self._head
+            _LOG.error(
+                "audit.close_without_anchor",
+                waiting=len(self._waiting),
+                chain=self._chain.name,
+                n=head and head.n,
+                hash=head and head.hash,
+            )
 
 
 def _cannot_record() -> Problem:

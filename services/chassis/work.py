@@ -4,6 +4,7 @@ the same door.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,9 @@ class Work:
     event: Event | None = None
     handler: Handler | None = None
     tick: tuple[Kind, Tick, str] | None = None
+    act: Callable[[Desk], None] | None = None
+    private: Any = None
+    answered: bool = False  # a refusal is told to whoever asked, and is no dead letter
 
     def run(self, desk: Desk) -> None:
         """Fold this piece of work on the desk."""
@@ -59,6 +63,8 @@ class Work:
             # The moment may have moved or gone since the clock read it.
             if stored.value is not None and stored.due is not None and stored.due <= desk.now:
                 tick(desk, key, stored.value)
+        elif self.act is not None:
+            self.act(desk)
 
 
 def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | None, body: bytes) -> Work:
@@ -90,6 +96,14 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
     )
 
 
+def act_work(head: Head[Any], subject: str, now: datetime, cause: str, act: Callable[[Desk], None]) -> Work:
+    """Work the service does by itself for a subject (an attempt to notify): no event, nothing in the ledger.
+
+    `cause` names it for ever: what it says has ids made from it.
+    """
+    return Work(subject=subject, head=head, now=now, cause=cause, act=act, answered=True)
+
+
 def tick_work(kind: Kind, head: Head[Any], tick: Tick, subject: str, key: str, due: datetime) -> Work:
     """Work for a due moment: its time is the moment itself, whenever the clock comes to it, so that a refold tells
     the same story.
@@ -110,6 +124,7 @@ class Dead:
     field: str | None = None
     event: Event | None = None
     bare: bool = False  # the subject is erased: keep ids and reason only
+    answered: bool = False  # told to whoever asked; not filed
 
 
 def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
@@ -125,4 +140,4 @@ def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
 
 def dead_of_work(work: Work, reason: str, message: str, field: str | None = None, *, bare: bool = False) -> Dead:
     """An event whose fold refused it."""
-    return Dead(work.cause, reason, message, work.now, work.origin, field, work.event, bare)
+    return Dead(work.cause, reason, message, work.now, work.origin, field, work.event, bare, work.answered)

@@ -59,7 +59,7 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovered: Recovered | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert. `opened_on` is when its cause began, `raised_at` when it was first seen.
 
     `history`: over when first seen, so it is recorded and nobody is told. `resolved_by` is the person who resolved it,

@@ -190,7 +190,7 @@ def _refuse_resolved(alert: Alert, wish: str) -> None:
     if alert.state == "resolved":
         how = f"by {alert.resolved_by}" if alert.resolved_by else "by what happened"
         raise NotAllowed(
-            f"it is resolved already ({alert.outcome}, {how}), so there is nothing to {wish}; comment on it or note work"
+            f"it is resolved already ({alert.outcome}, {how}), so there is nothing to {wish}; comment or note work"
         )
 
 

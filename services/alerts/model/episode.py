@@ -11,7 +11,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One cause standing for a stretch of days, as a rule sees it from the facts known now.
 
     `opening_fact` names what opened it and keeps its alert the same one for ever; `opened_by` are the facts to read
-    when asking why. `stages` are the days on which a stage (1 and up, growing) was reached, the first one at the opening.
+    when asking why. `stages` are the days on which a stage (1 and up, growing) was reached, first that at the opening.
     `closed_on` is None while it stands; then `outcome` says how it ended and `because` which facts ended it.
     `figures` are what a manager reads and is told about when they change; `moving` is what the calendar alone changes.
     """

@@ -170,7 +170,7 @@ def applied_on(item: OpenItem, day: date) -> Decimal:
 
 
 def open_on(item: OpenItem, day: date) -> Decimal:
-    """What was open at the end of the day, in the invoice's currency: at least zero, and zero where it does not count."""
+    """What was open at the end of the day, in the invoice's currency; zero where it does not count."""
     total = total_on(item, day)
     return _ZERO if total is None else max(_ZERO, total - applied_on(item, day))
 

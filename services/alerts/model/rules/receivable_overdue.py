@@ -33,6 +33,7 @@ from services.alerts.model.open_item import (
     bucket,
     converted,
     days_past_due,
+    disputed_on,
     open_on,
 )
 
@@ -80,6 +81,8 @@ def next_due(item: OpenItem, params: Params, after: date) -> date | None:
     facts = item.invoice
     if facts is None:
         return None
+    if not _dated_ahead(item, facts, after):
+        return _next_without_facts(item, facts, params, after)
     sweep = _runs(item, facts, params, date.max)
     days = set(sweep.moved)
     for run in sweep.runs:
@@ -88,6 +91,30 @@ def next_due(item: OpenItem, params: Params, after: date) -> date | None:
             days.add(run.closed_on)
         days.update(day for day, _ in _stages(facts, params, run, date.max))
     return min((day for day in days if day > after), default=None)
+
+
+def _dated_ahead(item: OpenItem, facts: InvoiceFacts, after: date) -> bool:
+    return (
+        facts.issued_on > after
+        or any(entry.on > after for entry in item.entries)
+        or any(dispute.on > after for dispute in item.disputes)
+        or (item.cancelled is not None and item.cancelled.on > after)
+    )
+
+
+def _next_without_facts(item: OpenItem, facts: InvoiceFacts, params: Params, after: date) -> date | None:
+    """The common case, worked out without a sweep: the calendar alone is left to move."""
+    if not open_on(item, after) or disputed_on(item, after):
+        return None
+    first = _first_late_day(facts, params)
+    if first > after:
+        return first
+    return next((day for days in params.stages if (day := _plus(facts.due_on, days)) > after), None)
+
+
+def may_stand(item: OpenItem, params: Params, day: date) -> bool:
+    """Whether the invoice is past its due date and grace on a day, paid or not: without that there is no episode."""
+    return item.invoice is not None and day >= _first_late_day(item.invoice, params)
 
 
 @dataclass(slots=True)

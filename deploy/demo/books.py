@@ -1,0 +1,191 @@
+"""The demo's books as events, day by day, in the order in which company systems would have sent them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+from zlib import crc32
+from zoneinfo import ZoneInfo
+
+from contracts.envelope import Event
+from contracts.events.customers import CustomerRegistered, OwnerAssigned
+from contracts.events.staff import Channel, StaffRegistered
+from contracts.events.trade import SourceCompleted
+from contracts.payload import Payload
+from deploy.demo.courses import CHANGE, ISSUE, RECEIVE, SETTLE, course_of, invoice_for
+from deploy.demo.data import Purchase, purchases
+from deploy.demo.people import Colleague, Language, customer_name, manager_of, staff
+
+ERP: Final = "erp/demo"
+CRM: Final = "crm/demo"
+HR: Final = "hr/demo"
+REGISTER: Final = 0
+
+# When each part of a day begins, and how many seconds it lasts: business hours in the company's zone.
+HOURS: Final = {
+    REGISTER: (time(8, 0), 3000),
+    ISSUE: (time(9, 0), 9000),
+    CHANGE: (time(11, 45), 3600),
+    RECEIVE: (time(13, 0), 9000),
+    SETTLE: (time(16, 0), 6000),
+}
+DAY_ENDS: Final = time(23, 59, 59)
+
+ABOUT: Final = (
+    "Purchases: real, of the CD shop CDNOW (January 1997 to June 1998, from the PyPI package lifetimes). "
+    "Made: names, account managers and their addresses, due dates, payments and all other documents."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A simulated day: its events in order of time, and the watermark that ends it (the ERP has delivered it all)."""
+
+    date: date
+    events: tuple[Event, ...]
+    watermark: Event
+
+
+class Books:
+    """The books of all customers, or of `customers` of them, spread evenly over the register.
+
+    The same seed gives the same events, and a customer's are the same in every subset. Raises DemoDataError when the
+    purchases cannot be read.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        customers: int | None = None,
+        zone: ZoneInfo | None = None,
+        data: Path | None = None,
+    ) -> None:
+        self.seed = seed
+        self.zone = zone or ZoneInfo("Asia/Shanghai")
+        everything = purchases(data)
+        self.last_day = max(purchase.bought_on for purchase in everything)
+        self.first_day = min(purchase.bought_on for purchase in everything) - timedelta(days=1)
+        chosen = _spread(sorted({purchase.customer for purchase in everything}), customers)
+        self.purchases = [purchase for purchase in everything if purchase.customer in chosen]
+        self.invoiced = [purchase for purchase in self.purchases if purchase.amount > 0]
+        self.staff = staff()
+
+    @property
+    def given_away(self) -> int:
+        """Purchases at no price: they get no invoice."""
+        return len(self.purchases) - len(self.invoiced)
+
+    @property
+    def customers(self) -> int:
+        """How many customers the books have."""
+        return len({purchase.customer for purchase in self.purchases})
+
+    def days(self) -> Iterator[Day]:
+        """Every day from the eve of the first purchase, which registers the staff, to the day of the last one.
+
+        What would happen later is not told: at the end some invoices are not due yet, some are overdue.
+        """
+        waiting: dict[date, list[Event]] = defaultdict(list)
+        waiting[self.first_day] = [self._hired(colleague) for colleague in self.staff]
+        bought: dict[date, list[Purchase]] = defaultdict(list)
+        for purchase in self.purchases:
+            bought[purchase.bought_on].append(purchase)
+        known: set[str] = set()
+        day = self.first_day
+        while day <= self.last_day:
+            for event in self._consequences(bought.pop(day, []), known):
+                waiting[event.time.date()].append(event)
+            yield Day(day, tuple(sorted(waiting.pop(day, []), key=_order)), self._watermark(day))
+            day += timedelta(days=1)
+
+    def _consequences(self, bought: list[Purchase], known: set[str]) -> Iterator[Event]:
+        for customer, same_day in groupby(bought, lambda purchase: purchase.customer):
+            lines = list(same_day)
+            if customer not in known:
+                known.add(customer)
+                yield from self._registered(customer, lines[0].bought_on)
+            invoices = [invoice_for(self.seed, line) for line in lines if line.amount > 0]
+            if invoices:
+                for step in course_of(invoices):
+                    yield self._event(ERP, step.id, account(customer), step.day, step.part, step.data)
+
+    def _registered(self, customer: str, day: date) -> Iterator[Event]:
+        name, language = customer_name(self.seed, customer)
+        managers = tuple(one for one in self.staff if one.supervisor)
+        owner = manager_of(self.seed, customer, managers)
+        registered = CustomerRegistered(
+            kind="person",
+            name=name,
+            relation="current",
+            external_role="consumer",
+            sales_channel="direct",
+            timezone=_zone(language),
+            language=language,
+        )
+        assigned = OwnerAssigned(owner_id=owner.number, since=day)
+        subject = account(customer)
+        yield self._event(CRM, f"{subject}/registered", subject, day, REGISTER, registered)
+        yield self._event(CRM, f"{subject}/owner", subject, day, REGISTER, assigned)
+
+    def _hired(self, colleague: Colleague) -> Event:
+        data = StaffRegistered(
+            name=colleague.name,
+            mail=colleague.mail,
+            unit=f"unit/sales-{colleague.team}",
+            position="position/account-manager" if colleague.supervisor else "position/team-lead",
+            supervisor=colleague.supervisor,
+            zone=_zone(colleague.language),
+            language=colleague.language,
+            channels=[Channel(kind="mail")],
+        )
+        return self._event(HR, f"{colleague.number}/registered", colleague.number, self.first_day, REGISTER, data)
+
+    def _watermark(self, day: date) -> Event:
+        moment = datetime.combine(day, DAY_ENDS, self.zone)
+        return Event(
+            id=f"completed/{day.isoformat()}",
+            source=ERP,
+            type=SourceCompleted.TYPE,
+            subject=f"source/{ERP.replace('/', '-')}",
+            time=moment,
+            data=SourceCompleted(source=ERP, up_to=moment),
+        )
+
+    def _event(self, source: str, id_: str, subject: str, day: date, part: int, data: Payload) -> Event:
+        begins, seconds = HOURS[part]
+        # A moment that belongs to the customer, so that what he does in one part of a day keeps its order.
+        offset = timedelta(seconds=crc32(subject.encode()) % seconds)
+        moment = datetime.combine(day, begins, self.zone) + offset
+        return Event(id=id_, source=source, type=data.TYPE, subject=subject, time=moment, data=data)
+
+
+def account(customer: str) -> str:
+    """The customer's account in the demo's systems."""
+    return f"C{customer}"
+
+
+def _order(event: Event) -> tuple[datetime, str]:
+    return event.time, event.subject
+
+
+def _zone(language: Language) -> str:
+    return "Asia/Shanghai" if language == "zh-CN" else "America/New_York"
+
+
+def _spread(customers: list[str], wanted: int | None) -> frozenset[str]:
+    if wanted is None or wanted >= len(customers):
+        return frozenset(customers)
+    if wanted < 1:
+        raise ValueError(f"customers is {wanted}; expected 1 or more")
+    return frozenset(customers[at * len(customers) // wanted] for at in range(wanted))
+
+
+def events_of(days: Iterable[Day]) -> Iterator[Event]:
+    """All events of the days without their watermarks."""
+    for day in days:
+        yield from day.events

@@ -1,0 +1,83 @@
+"""What the alerts service knows of a customer beside his documents: his owner, and what rules need to know."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from services.alerts.model.facts import FactKey
+
+
+class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who answers for the customer from a day on; `owner_id` None: nobody."""
+
+    valid_from: date
+    key: FactKey
+    owner_id: str | None = None
+    deputy_id: str | None = None
+
+
+class Grace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Days added to every due date, from a day on; None: the rule's own."""
+
+    valid_from: date
+    key: FactKey
+    days: int | None = None
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
+    place.
+    """
+
+    name: str = ""
+    revision: int = 0  # of the snapshot the name is from
+    owners: tuple[Owned, ...] = ()
+    graces: tuple[Grace, ...] = ()
+
+
+def with_owner(account: Account, owned: Owned) -> Account:
+    """The account with one more fact about its owner."""
+    if any(known.key == owned.key for known in account.owners):
+        return account
+    owners = sorted((*account.owners, owned), key=lambda one: (one.valid_from, one.key))
+    return msgspec.structs.replace(account, owners=tuple(owners))
+
+
+def with_grace(account: Account, grace: Grace) -> Account:
+    """The account with one more fact about its grace period."""
+    if any(known.key == grace.key for known in account.graces):
+        return account
+    graces = sorted((*account.graces, grace), key=lambda one: (one.valid_from, one.key))
+    return msgspec.structs.replace(account, graces=tuple(graces))
+
+
+def with_snapshot(account: Account, name: str, revision: int) -> Account:
+    """The account as the latest snapshot shows it; an earlier snapshot changes nothing."""
+    if revision <= account.revision:
+        return account
+    return msgspec.structs.replace(account, name=name, revision=revision)
+
+
+def owner_on(account: Account, day: date) -> str:
+    """The staff id of who answers for the customer on a day; empty where nobody does.
+
+    Before the first fact about an owner the first owner counts: somebody has to be told.
+    """
+    owner: str | None = account.owners[0].owner_id if account.owners else None
+    for owned in account.owners:
+        if owned.valid_from > day:
+            break
+        owner = owned.owner_id
+    return owner or ""
+
+
+def grace_on(account: Account, day: date, default: int) -> int:
+    """The grace period in days that holds on a day."""
+    days: int | None = None
+    for grace in account.graces:
+        if grace.valid_from > day:
+            break
+        days = grace.days
+    return default if days is None else days

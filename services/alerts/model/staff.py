@@ -1,0 +1,25 @@
+"""A colleague as far as alerts must reach him."""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.alerts.model.facts import FactKey
+
+
+class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a colleague is reached; the fact with the latest key holds. `subject` is his id in tokens, if it differs."""
+
+    key: FactKey
+    name: str = ""
+    mail: str = ""
+    language: str = "zh-CN"
+    zone: str = ""
+    deputy: str = ""
+    supervisor: str = ""
+    left: bool = False
+
+
+def latest(held: Colleague | None, told: Colleague) -> Colleague:
+    """What holds of the two: the later one."""
+    return told if held is None or told.key > held.key else held

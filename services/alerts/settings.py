@@ -1,0 +1,54 @@
+"""What the alerts service is told from outside, beside what every service is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import SecretStr
+
+from services.alerts.channels.mail import SmtpSettings
+from services.alerts.model.rules.receivable_overdue import Params
+from services.alerts.rules import Rules
+from services.chassis.settings import Settings, setting
+
+
+class AlertsSettings(Settings):
+    """Settings of the alerts service; see services/SETTINGS.md."""
+
+    SERVICE: ClassVar[str] = "alerts"
+
+    grace_days: int = setting(
+        0, "Days after the due date before an invoice counts as overdue, where the customer has none of his own.",
+        unit="days", ge=0, le=365,
+    )  # fmt: skip
+    smtp_host: str = setting("127.0.0.1", "Mail server that takes the alerts' mails.")
+    smtp_port: int = setting(25, "Its port.", ge=1, le=65535)
+    smtp_tls: Literal["none", "starttls", "tls"] = setting("none", "How the mail server is spoken to.")
+    smtp_user: str = setting("", "User at the mail server; empty means no sign-in.")
+    smtp_password: SecretStr = setting(SecretStr(""), "Its password.")
+    smtp_ca_file: Path | None = setting(None, "Certificates that sign the mail server's (PEM).")
+    smtp_timeout_seconds: float = setting(10.0, "How long a step of the conversation may take.", unit="s", gt=0)
+    mail_sender: str = setting("alerts@rapport.example", "Address the mails come from.")
+    mail_sender_name: str = setting("Rapport 客情", "Name beside it.")
+    mail_connections: int = setting(2, "Mails handed over side by side.", unit="connections", ge=1, le=32)
+    mail_batch: int = setting(50, "Notifications taken in one round.", unit="notifications", ge=1, le=1000)
+    public_url: str = setting("http://127.0.0.1:8080", "Where the links in mails lead.")
+
+    @property
+    def smtp(self) -> SmtpSettings:
+        """Where mails are handed over."""
+        return SmtpSettings(
+            host=self.smtp_host,
+            port=self.smtp_port,
+            tls=self.smtp_tls,
+            username=self.smtp_user or None,
+            password=self.smtp_password.get_secret_value() or None,
+            ca_file=self.smtp_ca_file,
+            timeout_s=self.smtp_timeout_seconds,
+        )
+
+    @property
+    def rules(self) -> Rules:
+        """The rules' parameters."""
+        return Rules(self.zone, Params(grace_days=self.grace_days))

@@ -1,0 +1,68 @@
+"""Documents of the alerts service and their indexes. A customer account is the head; everything about him is stored
+under its version.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.alerts.model.account import Account
+from services.alerts.model.alert import Alert
+from services.alerts.model.notification import Notification
+from services.alerts.model.open_item import OpenItem
+from services.alerts.model.settlement import Settlement
+from services.alerts.model.staff import Colleague
+from services.chassis.aggregate import Head, Part
+from services.chassis.mongo import Index
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An open item with the ids of the alerts it has caused, so that one look finds them."""
+
+    item: OpenItem
+    alerts: tuple[str, ...] = ()
+
+
+class Owned(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert with the staff id of who answers for it now: readers are shown their own."""
+
+    alert: Alert
+    owner_id: str = ""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wrote about an alert. It stays here; on the bus goes its id."""
+
+    text: str
+
+
+ACCOUNTS = Head("accounts", Account)
+STAFF = Head("staff", Colleague)
+ITEMS = Part("items", Item, ACCOUNTS, clocked=True)
+SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
+ALERTS = Part(
+    "alerts",
+    Owned,
+    ACCOUNTS,
+    indexes=(
+        Index((("k", 1),), unique=True),
+        Index((("state.owner_id", 1), ("state.alert.state", 1), ("k", 1))),
+        Index((("state.alert.state", 1), ("k", 1))),
+    ),
+)
+NOTIFICATIONS = Part(
+    "notifications",
+    Notification,
+    ACCOUNTS,
+    derived=False,
+    indexes=(Index((("state.state", 1), ("state.next_at", 1))), Index((("state.alert_id", 1),))),
+)
+NOTES = Part("notes", Note, ACCOUNTS, derived=False)
+
+
+def invoice_key(company: str | None, invoice_id: str) -> str:
+    """The key of an invoice within its customer: legal entity and number."""
+    return f"{company or ''}/{invoice_id}"
+
+
+document_key = invoice_key  # settlements are numbered in the same way

@@ -1,0 +1,101 @@
+"""A rule laid beside the alerts of one invoice: what changes is stored, said and, where it is news, sent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from services.alerts.emits import alert_fact, notification_fact
+from services.alerts.model import alert as alerts
+from services.alerts.model.account import owner_on
+from services.alerts.model.alert import Change
+from services.alerts.model.notification import NO_OWNER, Notification, requeued, suppressed
+from services.alerts.model.rules import receivable_overdue
+from services.alerts.rules import Rules
+from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, NOTIFICATIONS, Item, Owned
+from services.chassis.aggregate import Desk
+
+NEWS = ("raised", "reopened")
+
+
+def watch(desk: Desk, rules: Rules, key: str, card: Item, because: str, *, by_clock: bool = False) -> None:
+    """Store an invoice whose facts or whose day changed, with all that follows from it.
+
+    Bad news waits for the clock, good news does not: what would raise an alert is only marked as due now, and raised
+    when everything that lies unread has been read, for it may hold the payment.
+    """
+    today = rules.day(desk.now)
+    params = rules.overdue_for(desk.get(ACCOUNTS), today)
+    changes: list[Change] = []
+    if card.alerts or receivable_overdue.may_stand(card.item, params, today):
+        found = receivable_overdue.episodes(card.item, params, today)
+        known = {name: owned.alert for name in card.alerts if (owned := desk.get(ALERTS, name)) is not None}
+        changes = alerts.reconcile(known, found, desk.now, today, because)
+    news = [change for change in changes if change.kind in NEWS]
+    due = receivable_overdue.next_due(card.item, params, today)
+    moment = rules.midnight(due) if due is not None else None
+    if news and not by_clock:
+        changes = [change for change in changes if change.kind not in NEWS]
+        moment = desk.now
+    for change in changes:
+        _store(desk, rules, change)
+    ids = tuple(dict.fromkeys((*card.alerts, *(change.alert.alert_id for change in changes))))
+    desk.put(ITEMS, msgspec.structs.replace(card, alerts=ids), key, due=moment)
+
+
+def _store(desk: Desk, rules: Rules, change: Change) -> None:
+    alert = change.alert
+    account = desk.get(ACCOUNTS)
+    owner = alert.assigned_to or (owner_on(account, rules.day(desk.now)) if account is not None else "")
+    desk.put(ALERTS, Owned(alert=alert, owner_id=owner), alert.alert_id)
+    fact = alert_fact(alert, change.kind, desk.now, owner)
+    if fact is not None:
+        desk.emit(fact)
+    if change.kind in NEWS:
+        _notify(desk, change, owner)
+
+
+def _notify(desk: Desk, change: Change, owner: str) -> None:
+    alert = change.alert
+    key = notification_key(change, desk.now)
+    if desk.get(NOTIFICATIONS, key) is not None:
+        return  # a refold comes to the same news; nobody is told twice
+    notification = Notification(
+        alert_id=alert.alert_id,
+        reason="reopened" if change.kind == "reopened" else "raised",
+        recipient=owner,
+        message_id=f"<{key.replace('/', '.')}@rapport>",
+        created_at=desk.now,
+        next_at=desk.now,
+    )
+    _queue(desk, key, notification if owner else suppressed(notification, NO_OWNER))
+
+
+def notification_key(change: Change, now: datetime) -> str:
+    """One message an opening: the alert, and for a later opening the day of it."""
+    alert = change.alert
+    return alert.alert_id if change.kind == "raised" else f"{alert.alert_id}/{alert.opened_on.isoformat()}"
+
+
+def _queue(desk: Desk, key: str, notification: Notification) -> None:
+    desk.put(NOTIFICATIONS, notification, key)
+    fact = notification_fact(key, notification, desk.now)
+    if fact is not None:
+        desk.emit(fact)
+
+
+def hand_over(desk: Desk, rules: Rules) -> None:
+    """The customer's owner has changed: his standing alerts go along, and those that had nobody are sent now."""
+    account = desk.get(ACCOUNTS)
+    owner = owner_on(account, rules.day(desk.now)) if account is not None else ""
+    standing: set[str] = set()
+    for name, owned in desk.all(ALERTS).items():
+        if owned.alert.state == "resolved":
+            continue
+        standing.add(name)
+        if not owned.alert.assigned_to and owned.owner_id != owner:
+            desk.put(ALERTS, msgspec.structs.replace(owned, owner_id=owner), name)
+    for key, notification in desk.all(NOTIFICATIONS).items():
+        if owner and notification.why == NO_OWNER and notification.alert_id in standing:
+            desk.put(NOTIFICATIONS, requeued(notification, owner, desk.now), key)
