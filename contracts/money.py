@@ -124,6 +124,7 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Money:
+        """Nothing, in a currency."""
         return cls(Decimal(0), currency)
 
     def to_wire(self) -> dict[str, str]:
@@ -178,6 +179,7 @@ class Amount:
         return cls(parse_amount(value))
 
     def to_wire(self) -> str | dict[str, str]:
+        """As it was given: a text where the document's currency holds, else the JSON object of money."""
         if self.currency is None:
             return format(self.value, "f")
         return Money(self.value, self.currency).to_wire()

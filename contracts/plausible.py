@@ -32,6 +32,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Nothing to look at."""
         return not (self.ids or self.dates or self.nested)
 
 

@@ -57,11 +57,14 @@ def _events(path: Path) -> Iterator[tuple[int, bytes]]:
         return
     whole = path.read_bytes()
     try:
-        listed = msgspec.json.decode(whole, type=list[msgspec.Raw])
-    except msgspec.ValidationError:
-        yield 1, whole
+        one = bytes(msgspec.json.decode(whole, type=msgspec.Raw))
     except msgspec.DecodeError:
-        # Neither an object nor a list, so it is lines, or broken: each line then says for itself.
+        # Not one JSON document, so it is lines, or broken: each line then says for itself.
         yield from ((number, line) for number, line in enumerate(whole.splitlines(), 1) if line.strip())
+        return
+    if one.startswith(b"["):
+        yield from (
+            (number, bytes(each)) for number, each in enumerate(msgspec.json.decode(one, type=list[msgspec.Raw]), 1)
+        )
     else:
-        yield from ((number, bytes(one)) for number, one in enumerate(listed, 1))
+        yield 1, one

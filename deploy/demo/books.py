@@ -111,8 +111,8 @@ class Books:
                 yield from self._registered(customer, lines[0].bought_on)
             invoices = [invoice_for(self.seed, line) for line in lines if line.amount > 0]
             if invoices:
-                for step in course_of(invoices):
-                    yield self._event(ERP, step.id, account(customer), step.day, step.part, step.data)
+                for at, step in enumerate(course_of(invoices)):
+                    yield self._event(ERP, step.id, account(customer), step.day, step.part, at, step.data)
 
     def _registered(self, customer: str, day: date) -> Iterator[Event]:
         name, language = customer_name(self.seed, customer)
@@ -129,8 +129,8 @@ class Books:
         )
         assigned = OwnerAssigned(owner_id=owner.number, since=day)
         subject = account(customer)
-        yield self._event(CRM, f"{subject}/registered", subject, day, REGISTER, registered)
-        yield self._event(CRM, f"{subject}/owner", subject, day, REGISTER, assigned)
+        yield self._event(CRM, f"{subject}/registered", subject, day, REGISTER, 0, registered)
+        yield self._event(CRM, f"{subject}/owner", subject, day, REGISTER, 1, assigned)
 
     def _hired(self, colleague: Colleague) -> Event:
         data = StaffRegistered(
@@ -143,7 +143,7 @@ class Books:
             language=colleague.language,
             channels=[Channel(kind="mail")],
         )
-        return self._event(HR, f"{colleague.number}/registered", colleague.number, self.first_day, REGISTER, data)
+        return self._event(HR, f"{colleague.number}/registered", colleague.number, self.first_day, REGISTER, 0, data)
 
     def _watermark(self, day: date) -> Event:
         moment = datetime.combine(day, DAY_ENDS, self.zone)
@@ -156,10 +156,10 @@ class Books:
             data=SourceCompleted(source=ERP, up_to=moment),
         )
 
-    def _event(self, source: str, id_: str, subject: str, day: date, part: int, data: Payload) -> Event:
+    def _event(self, source: str, id_: str, subject: str, day: date, part: int, at: int, data: Payload) -> Event:
         begins, seconds = HOURS[part]
-        # A moment that belongs to the customer, so that what he does in one part of a day keeps its order.
-        offset = timedelta(seconds=crc32(subject.encode()) % seconds)
+        # Everyone has a moment of his own in each part of a day; `at` keeps the order of what follows one another.
+        offset = timedelta(seconds=crc32(subject.encode()) % seconds + at)
         moment = datetime.combine(day, begins, self.zone) + offset
         return Event(id=id_, source=source, type=data.TYPE, subject=subject, time=moment, data=data)
 

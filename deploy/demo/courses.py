@@ -94,7 +94,7 @@ def invoice_for(seed: int, purchase: Purchase) -> Invoice:
 
 
 def course_of(invoices: Sequence[Invoice]) -> list[Step]:
-    """What happens to the invoices of one customer and one day; each step's day is not before the one that it follows."""
+    """What happens to the invoices of one customer and one day; no step lies before the one that it follows."""
     first = invoices[0]
     steps = [_issued(invoice) for invoice in invoices]
     if len(invoices) > 1 and first.draw.random() < JOINT:
@@ -200,7 +200,7 @@ def cancelled(invoice: Invoice) -> list[Step]:
     return [Step(day, CHANGE, f"{invoice.id}/cancelled", data)]
 
 
-def never_paid(invoice: Invoice) -> list[Step]:  # noqa: ARG001 - a course like the others
+def never_paid(invoice: Invoice) -> list[Step]:
     return []
 
 

@@ -1,7 +1,7 @@
 """The real part of the demo: purchases at the CD shop CDNOW, January 1997 to June 1998.
 
-The file comes inside the PyPI package `lifetimes` (requirements/data.in) and is read where that is installed; nothing of
-the package itself is imported.
+The file comes inside the PyPI package `lifetimes` (requirements/data.in) and is read where that is installed; nothing
+of the package itself is imported.
 """
 
 from __future__ import annotations
@@ -9,12 +9,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
-
-import datetime as dt
 
 CURRENCY: Final = "USD"
 COLUMNS: Final = ["customer_id", "date", "number_of_cds", "dollar_value"]
@@ -32,7 +30,7 @@ class Purchase:
 
     customer: str
     nth: int
-    bought_on: dt.date
+    bought_on: date
     units: int
     amount: Decimal
 

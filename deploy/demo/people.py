@@ -24,18 +24,18 @@ _WESTERN_STAFF: Final = (
     "Rosa Delgado|Simon Ackroyd|Tessa Lindqvist|Victor Rowe|Wendy Shaw"
 )
 _SURNAMES: Final = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董潘袁蔡蒋余"
-_GIVEN: Final = (
+_GIVENS: Final = (
     "秀英 桂英 建华 志明 小红 文静 国强 海涛 雅琴 俊峰 美玲 永福 晓东 丽娟 春梅 子豪 欣怡 思雨 浩然 梓涵 玉兰 德胜 "
     "宏 敏 磊 洋 艳 勇 杰 涛 明 超 霞 平 刚 芳 鑫 丹 莉 斌"
-).split()
-_FIRST: Final = (
+)
+_FIRSTS: Final = (
     "Adam Amy Anna Brian Carla Colin Dora Elena Emma Frank Georgia Hannah Ian Jane Joel Kate Laura Leo Lucy Marcus "
     "Martha Neil Nina Oscar Paula Ralph Rita Ruth Sam Sarah Stella Theo Tom Una Vera Walter Yvonne Zoe"
-).split()
-_LAST: Final = (
+)
+_LASTS: Final = (
     "Archer Bennett Birch Brook Carver Clay Dalton Ellis Fairfax Finch Garrison Gray Hale Hobbs Ivory Jarvis Keane "
     "Lowell Mercer Nash Oakley Palmer Quill Reed Sutton Thorne Underhill Vale Weaver Wilde Winter York"
-).split()
+)
 
 TEAMS: Final = ("east", "south", "west", "north")
 MANAGERS: Final = 40
@@ -77,8 +77,8 @@ def customer_name(seed: int, customer: str) -> tuple[str, Language]:
     """A made name with its label, and the customer's language: about half of each."""
     draw = Random(f"{seed}/name/{customer}")
     if draw.random() < 0.5:
-        return draw.choice(_SURNAMES) + draw.choice(_GIVEN) + MADE["zh-CN"], "zh-CN"
-    return f"{draw.choice(_FIRST)} {draw.choice(_LAST)}{MADE['en']}", "en"
+        return draw.choice(_SURNAMES) + draw.choice(_GIVENS.split()) + MADE["zh-CN"], "zh-CN"
+    return f"{draw.choice(_FIRSTS.split())} {draw.choice(_LASTS.split())}{MADE['en']}", "en"
 
 
 def manager_of(seed: int, customer: str, managers: tuple[Colleague, ...]) -> Colleague:

@@ -12,6 +12,7 @@ from contracts.envelope import Event
 from contracts.events import lifecycle, profiles, staff, trade
 from contracts.payload import Payload
 from contracts.refusal import Refused
+from services.alerts import decided
 from services.alerts.model import open_item, settlement
 from services.alerts.model.account import Account, Grace, with_grace, with_owner, with_snapshot
 from services.alerts.model.account import Owned as OwnerFact
@@ -35,8 +36,8 @@ from services.alerts.store import (
     invoice_key,
 )
 from services.alerts.watch import hand_over, watch
-from services.chassis.aggregate import Desk, cause_of
-from services.chassis.service import Service
+from services.chassis.aggregate import Desk, Kind, cause_of
+from services.chassis.service import Needs, Service
 
 Change = Callable[[OpenItem], OpenItem]
 BOOKS = (
@@ -70,16 +71,36 @@ def alerts_service(rules: Rules) -> Service:
         lifecycle.ProfileErased: profile_erased,
     }
     for payload, fold in folds.items():
-        service.on(payload, ACCOUNTS)(partial(fold, rules))
+        service.on(payload, ACCOUNTS, needs=NEEDS.get(payload))(partial(fold, rules))
     service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(profile_changed)
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
+    decided.register(service)
     service.due(ITEMS)(partial(item_due, rules))
     service.after_refold(ACCOUNTS)(partial(compare, rules))
     service.eraser = partial(profile_erased, rules)
     service.exporter = export
     return service
+
+
+def _invoice_named(event: Event) -> list[tuple[Kind, str]]:
+    data = cast("trade.InvoiceCancelled", event.data)
+    return [(ITEMS, invoice_key(data.company, data.invoice_id))]
+
+
+def _documents_named(event: Event) -> list[tuple[Kind, str]]:
+    data = cast("trade.PaymentApplied", event.data)
+    items = [(ITEMS, invoice_key(data.company, one.invoice_id)) for one in data.applied_to or ()]
+    return [(SETTLEMENTS, document_key(data.company, data.document_id)), *items]
+
+
+NEEDS: dict[type[Payload], Needs] = {
+    **dict.fromkeys((trade.InvoiceIssued, trade.InvoiceCorrected, trade.InvoiceCancelled), _invoice_named),
+    **dict.fromkeys((trade.PaymentReceived, trade.CreditNoteIssued, trade.DebtWrittenOff), _documents_named),
+    trade.InvoiceDisputed: _invoice_named,
+    trade.PaymentApplied: _documents_named,
+}
 
 
 def key_of(event: Event) -> FactKey:

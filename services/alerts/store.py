@@ -36,7 +36,15 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-ACCOUNTS = Head("accounts", Account)
+# Readers are shown their own customers; an account that nobody answers for costs these indexes nothing.
+ACCOUNTS = Head(
+    "accounts",
+    Account,
+    indexes=tuple(
+        Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
+        for who in ("owner_id", "deputy_id")
+    ),
+)
 STAFF = Head("staff", Colleague)
 ITEMS = Part("items", Item, ACCOUNTS, clocked=True)
 SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
@@ -46,8 +54,9 @@ ALERTS = Part(
     ACCOUNTS,
     indexes=(
         Index((("k", 1),), unique=True),
-        Index((("state.owner_id", 1), ("state.alert.state", 1), ("k", 1))),
-        Index((("state.alert.state", 1), ("k", 1))),
+        # Lists of alerts, the newest first: everybody's, and one owner's.
+        Index((("state.alert.state", 1), ("state.alert.raised_at", -1), ("k", 1))),
+        Index((("state.owner_id", 1), ("state.alert.state", 1), ("state.alert.raised_at", -1), ("k", 1))),
     ),
 )
 NOTIFICATIONS = Part(

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -34,13 +34,14 @@ EVERY = "*"  # as a key: all documents of a kind
 @dataclass(frozen=True)
 class Head(Generic[T]):
     """The one document of a subject. `indexes` are what readers query by; `clocked` means its `due` moment is watched
-    by the clock.
+    by the clock. `copied` are fields set by events that leave no ledger row (snapshots): a refold takes them over.
     """
 
     name: str
     type: type[T]
     indexes: tuple[Index, ...] = ()
     clocked: bool = False
+    copied: tuple[str, ...] = ()
 
     @property
     def head(self) -> str:
@@ -75,8 +76,8 @@ class Part(Generic[T]):
         return self.of.name
 
     def doc_id(self, subject: str, key: str) -> str:
-        """Unique over subjects; a space cannot stand in either half."""
-        return f"{subject} {key}"
+        """Unique over subjects: an id may hold blanks inside, but never a tab."""
+        return f"{subject}\t{key}"
 
     def collection(self) -> Collection:
         """The collection as the database must have it; every part can be found by its subject."""
@@ -140,6 +141,7 @@ class Desk:
     said: list[Event] = field(default_factory=list)
     below: Mapping[Key, tuple[Kind, Stored]] = field(default_factory=dict)
     erase: bool = False
+    turn: str = ""  # tells apart what the same cause says at another time: a due moment can come again
     private: Any = None  # what a command carries that may not go on the bus (the text of a note)
 
     @property
@@ -159,8 +161,16 @@ class Desk:
                 return change[1]
         found = self.state.documents.get(at)
         if found is None:
+            self._mine(kind)
             raise Missing(kind, key)
         return found
+
+    def _mine(self, kind: Kind) -> None:
+        if kind.head != self.state.head:
+            raise ValueError(
+                f"{kind.name} is stored under the version of {kind.head}, and this desk is about {self.state.head}: "
+                "keep what the fold needs in a part of its own head"
+            )
 
     def get(self, kind: Head[T] | Part[T], key: str = "") -> T | None:
         """The document, or None where there is none. A head takes no key."""
@@ -180,10 +190,12 @@ class Desk:
 
     def put(self, kind: Head[T] | Part[T], value: T, key: str = "", *, due: datetime | None = None) -> None:
         """Store `value`; `due` is the next moment at which waiting alone would change it, None for never."""
-        self.changed[(kind.name, key)] = (kind, Stored(value, due))
+        self._mine(kind)
+        self.changed[(kind.name, key)] = (kind, Stored(value, None if due is None else stored_due(due)))
 
     def drop(self, kind: Kind, key: str = "") -> None:
         """Remove the document."""
+        self._mine(kind)
         self.changed[(kind.name, key)] = (kind, Stored(None))
 
     def erase_subject(self) -> None:
@@ -195,7 +207,7 @@ class Desk:
         kind = payload.TYPE
         n = sum(1 for event in self.said if event.type == kind)
         event = Event(
-            id=derived_id(self.cause, kind, n),
+            id=derived_id(self.cause + self.turn, kind, n),
             source=self.source,
             type=kind,
             subject=subject or self.subject,
@@ -211,9 +223,30 @@ class Desk:
         return ((key[1], stored.value) for key, (_, stored) in self.changed.items() if key[0] == kind.name)
 
 
+def stored_due(moment: datetime) -> datetime:
+    """The moment as the database will hold it, to the millisecond and never earlier: a clock that came too soon would
+    find nothing to do and come again.
+    """
+    rest = moment.microsecond % 1000
+    return moment + timedelta(microseconds=1000 - rest) if rest else moment
+
+
 def cause_of(event: Event) -> str:
     """What an event's consequences name as their cause: unique over sources."""
-    return f"{event.source}:{event.id}"
+    return name_of(event.source, event.id)
+
+
+def name_of(source: str, event_id: str) -> str:
+    """`source:id`. A colon in the source is escaped, so that no two events share a name."""
+    if ":" in source or "%" in source:
+        source = source.replace("%", "%25").replace(":", "%3A")
+    return f"{source}:{event_id}"
+
+
+def named(name: str) -> tuple[str, str]:
+    """Source and id of an event from its name."""
+    source, _, event_id = name.partition(":")
+    return source.replace("%3A", ":").replace("%25", "%"), event_id
 
 
 def derived_id(cause: str, kind: str, n: int) -> str:

@@ -13,9 +13,9 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import InsertOne, UpdateOne
+from pymongo import UpdateOne
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -25,25 +25,20 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from . import marks
-from .aggregate import EVERY, State, Stored
+from .aggregate import EVERY, Desk, Key, State, Stored
 from .cache import StateCache
-from .erase import erase_rows
-from .fold import Folded, fold_subject
+from .fold import Folded, fold_subject, known_needs
 from .ledger import Ledger
 from .metrics import Metrics
-from .mongo import MAJORITY, Database, from_doc
-from .plan import Plan, settle, state_of
+from .mongo import Database, Doc, from_doc
+from .plan import Plan, settle, state_of, storable
 from .service import Service
 from .sessions import Sessions
+from .transaction import Stale, Transactions
 from .work import Dead, Work
 
 DUPLICATE = 11000
 WRITE_CONFLICT = 112
-
-
-class Stale(Exception):  # noqa: N818 - not an error: someone else wrote first
-    """A version did not match: what was loaded is old. Load again."""
 
 
 def duplicate(error: PyMongoError) -> bool:
@@ -66,6 +61,7 @@ def heals(error: PyMongoError) -> bool:
         91,
         189,
         11600,
+        11601,  # a session ended by a successor that took this process for dead
         11602,
         10107,
         13435,
@@ -86,6 +82,8 @@ class Batch:
     positions: list[Position]
     known: set[str] = field(default_factory=set)  # applied before
     filed: set[str] = field(default_factory=set)  # a dead letter before
+    looked_up: bool = False
+    careful: bool = False  # something could not be stored: each event is asked by itself
 
     def fresh(self) -> list[Work]:
         """The work that is not a repeat, of an earlier batch or within this one."""
@@ -99,6 +97,11 @@ class Batch:
             fresh.append(work)
         return fresh
 
+    def grows_careful(self) -> bool:
+        """Something that was made cannot be stored or sent: find out whose it is. False: that has been tried."""
+        grows, self.careful = not self.careful, True
+        return grows
+
     def unfiled(self, letters: list[Dead]) -> list[Dead]:
         """Dead letters that are not in the file yet, each once."""
         return list({dead.id: dead for dead in reversed(letters) if dead.id not in self.filed}.values())
@@ -110,7 +113,8 @@ class Outcome:
 
     applied: int = 0
     repeats: int = 0
-    dead: list[Dead] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)  # new ones
+    refused: list[Dead] = field(default_factory=list)  # all, also what lay among the dead letters before
     said: int = 0
 
     def add(self, other: Outcome) -> None:
@@ -119,6 +123,7 @@ class Outcome:
         self.repeats += other.repeats
         self.said += other.said
         self.dead += other.dead
+        self.refused += other.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class Position:
         )
 
 
-@dataclass(slots=True)
+@dataclass
 class Applier:
     """Applies work for one service. Safe beside other appliers of the same service, in this process and in others."""
 
@@ -155,6 +160,11 @@ class Applier:
     shards: int = 8
     lanes: int = 2
     small: int = 256  # a batch below this goes in one lane: a second transaction would cost more than it saves
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        """Where plans are written."""
+        return Transactions(self.service, self.db, self.sessions, self.ledger)
 
     @property
     def source(self) -> str:
@@ -176,8 +186,12 @@ class Applier:
         for work in works:
             lanes[zlib.crc32(work.subject.encode()) % self.lanes].append(work)
         outcome = Outcome()
-        done = await asyncio.gather(*(self._lane(lane, unread if n == 0 else [], []) for n, lane in enumerate(lanes)))
-        for part in done:
+        running = (self._lane(lane, unread if n == 0 else [], []) for n, lane in enumerate(lanes))
+        for part in await asyncio.gather(
+            *running, return_exceptions=True
+        ):  # none is left running behind another's fault
+            if isinstance(part, BaseException):
+                raise part
             outcome.add(part)
         await self._retried("offsets", lambda: self._save(positions))
         return outcome
@@ -230,31 +244,42 @@ class Applier:
             except PyMongoError as error:
                 if duplicate(error):
                     await self._retried("known", lambda: self._look_up(batch))
-                elif not heals(error):
+                elif not heals(error) and not batch.grows_careful():
                     raise
                 self.metrics.retries.labels(stage="transaction").inc()
+            except Exception:
+                if not batch.grows_careful():
+                    raise
             self.cache.drop((work.head.name, work.subject) for work in works)
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)
 
     async def _look_up(self, batch: Batch) -> None:
+        batch.looked_up = True
         batch.known = await self.ledger.known(batch.works)
         letters = [work.cause for work in batch.works] + [dead.id for dead in batch.unread]
         cursor = self.db["dead"].find({"_id": {"$in": letters}}, projection={"_id": 1})
         batch.filed = {doc["_id"] async for doc in cursor}
 
     async def _attempt(self, batch: Batch) -> Outcome:
+        if not batch.looked_up:
+            batch.known |= await self.ledger.known_earlier(batch.works)
         fresh = batch.fresh()
-        folded = await self._fold(fresh)
+        folded = await self._fold(fresh, storable if batch.careful else None)
         outcome = Outcome(repeats=len(batch.works) - len(fresh))
-        outcome.dead = [*batch.unread, *(dead for one in folded for dead in one.dead)]
-        if outcome.dead and not batch.filed:
+        outcome.refused = [*batch.unread, *(dead for one in folded for dead in one.dead)]
+        if outcome.refused and not batch.looked_up:
             await self._look_up(batch)
-        outcome.dead = batch.unfiled(outcome.dead)
+            if any(work.id in batch.known for work in fresh):
+                # A repeat is often refused by what it did itself the first time; it is no dead letter.
+                for one in folded:
+                    self.cache.give(one.state)
+                return await self._attempt(batch)
+        outcome.dead = batch.unfiled(outcome.refused)
         plan = Plan.of(folded, outcome.dead, self.service, self.shards)
         await self.ledger.prepare(plan.taken)
         with self.metrics.timed("transaction"):
-            await self._store(plan, batch.positions)
+            await self.transactions.store(plan, [position.update() for position in batch.positions])
         for one in folded:
             settle(one)
             self.cache.give(one.state)
@@ -262,24 +287,25 @@ class Applier:
         outcome.said = len(plan.outbox)
         return outcome
 
-    async def _fold(self, works: list[Work]) -> list[Folded]:
+    async def _fold(self, works: list[Work], check: Callable[[Desk], None] | None = None) -> list[Folded]:
         by_subject: dict[tuple[str, str], list[Work]] = defaultdict(list)
         for work in works:
             by_subject[(work.head.name, work.subject)].append(work)
         with self.metrics.timed("load"):
             states = await self._heads(list(by_subject))
+            await self._documents([(state, place) for state in states for place in known_needs(state, by_subject)])
         done: list[Folded] = []
         pending = states
         while pending:
             with self.metrics.timed("fold"):
                 tried = [
-                    fold_subject(state, by_subject[(state.head, state.subject)], self.source, self.service.kinds)
+                    fold_subject(state, by_subject[(state.head, state.subject)], self.source, self.service.kinds, check)
                     for state in pending
                 ]
             done += [one for one in tried if not one.missing]
             short = [one for one in tried if one.missing]
             with self.metrics.timed("load"):
-                await self._documents(short)
+                await self._documents([(one.state, place) for one in short for place in one.missing])
             pending = [one.state for one in short]
         return done
 
@@ -294,62 +320,31 @@ class Applier:
                 states.append(held)
         for head, subjects in absent.items():
             kind = self.service.kinds[head]
-            found = {doc["_id"]: doc async for doc in self.db[head].find({"_id": {"$in": subjects}})}
+            found = {doc["_id"]: doc for doc in await self._among(head, subjects)}
             states += [state_of(kind, subject, found.get(subject)) for subject in subjects]
         return states
 
-    async def _documents(self, short: list[Folded]) -> None:
+    async def _documents(self, missing: list[tuple[State, Key]]) -> None:
         # After the heads, never before: a change in between then shows in the head's version.
         wanted: dict[str, dict[str, tuple[State, str]]] = defaultdict(dict)
-        for one in short:
-            for name, key in one.missing:
-                if key == EVERY:
-                    await self._every(one.state, name)
-                    continue
-                wanted[name][self.service.kinds[name].doc_id(one.state.subject, key)] = (one.state, key)
+        for state, (name, key) in missing:
+            if key == EVERY:
+                await self._every(state, name)
+                continue
+            state.documents[(name, key)] = Stored(None)
+            if state.v:  # before its first head nothing of a subject is stored
+                wanted[name][self.service.kinds[name].doc_id(state.subject, key)] = (state, key)
         for name, places in wanted.items():
             kind = self.service.kinds[name]
-            for state, key in places.values():
-                state.documents[(name, key)] = Stored(None)
-            async for doc in self.db[name].find({"_id": {"$in": list(places)}}):
+            for doc in await self._among(name, list(places)):
                 state, key = places[doc["_id"]]
                 state.documents[(name, key)] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
+
+    async def _among(self, name: str, ids: list[str]) -> list[Doc]:
+        return await self.db[name].find({"_id": {"$in": ids}}, batch_size=len(ids) + 1).to_list(None)
 
     async def _every(self, state: State, name: str) -> None:
         kind = self.service.kinds[name]
         async for doc in self.db[name].find({"s": state.subject}):
             state.documents[(name, doc["k"])] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
         state.whole.add(name)
-
-    async def _store(self, plan: Plan, positions: list[Position]) -> None:
-        if plan.empty and not positions:
-            return
-        async with self.sessions.use() as session, session.start_transaction(write_concern=MAJORITY):
-            await self.write(plan, positions, session)
-            marks.reach(marks.IN_TRANSACTION)
-        marks.reach(marks.AFTER_COMMIT)
-
-    async def write(self, plan: Plan, positions: list[Position], session: AsyncIOMotorClientSession) -> None:
-        """Write a plan inside the session's open transaction.
-
-        Raises:
-            Stale: a head's version is not what it was.
-        """
-        if plan.taken:
-            await self.ledger.insert(plan.taken, session)
-        for name, writes in plan.heads.items():
-            result = await self.db[name].bulk_write(writes, ordered=False, session=session)
-            if result.matched_count != sum(not isinstance(write, InsertOne) for write in writes):
-                raise Stale
-        for name, writes in plan.parts.items():
-            await self.db[name].bulk_write(writes, ordered=False, session=session)
-        for subject in plan.erased:
-            await erase_rows(self.db, self.service, subject, session)
-        if plan.outbox:
-            await self.db["outbox"].insert_many(plan.outbox, ordered=False, session=session)
-        if plan.dead:
-            await self.db["dead"].insert_many(plan.dead, ordered=False, session=session)
-        if positions:
-            await self.db["offsets"].bulk_write(
-                [position.update() for position in positions], ordered=False, session=session
-            )

@@ -9,17 +9,27 @@ from collections.abc import Iterable
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 
+from contracts.registry import dead_letter_topic
+
+from .aggregate import State
 from .mongo import Database
 from .service import Service
 
 
-async def erase_rows(db: Database, service: Service, subject: str, session: AsyncIOMotorClientSession) -> None:
-    """Remove what stands about `subject`, in the transaction that folds his erasure.
+async def erase_rows(db: Database, service: Service, state: State, session: AsyncIOMotorClientSession) -> None:
+    """Remove what stands about a subject, in the transaction that folds his erasure (his own head is written there).
 
-    Parts go whole. Ledger rows lose subject and content, except rows of the types that `service.books` names (law
+    Parts go whole; other heads of the same name are closed as his own is. Ledger rows lose subject and content, except rows of the types that `service.books` names (law
     keeps books): these lose the subject alone. Dead letters keep ids and reason. What waits in the outbox with
     content about him (snapshots) goes unsent.
     """
+    subject = state.subject
+    closed = {"_id": "$_id", "v": {"$add": [{"$ifNull": ["$v", 0]}, 1]}, "spoke": {"$ifNull": ["$spoke", 0]}}
+    for head in service.heads():
+        if head.name != state.head:
+            await db[head.name].update_one(
+                {"_id": subject}, [{"$replaceWith": closed | {"erased": True}}], upsert=True, session=session
+            )
     for part in service.all_parts():
         await db[part.name].delete_many({"s": subject}, session=session)
     await db["ledger"].update_many(
@@ -28,6 +38,9 @@ async def erase_rows(db: Database, service: Service, subject: str, session: Asyn
     await db["ledger"].update_many({"s": subject}, {"$set": {"s": ""}, "$unset": {"d": ""}}, session=session)
     await db["dead"].update_many(
         {"subject": subject}, {"$unset": {"key": "", "value": "", "headers": "", "message": ""}}, session=session
+    )
+    await db["outbox"].update_many(
+        {"key": subject.encode(), "topic": dead_letter_topic(service.name)}, {"$set": {"value": None}}, session=session
     )
     await db["outbox"].delete_many(
         {"key": subject.encode(), "topic": {"$in": list(service.snapshots)}}, session=session

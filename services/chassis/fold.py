@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from contracts.envelope import Event
@@ -12,6 +12,7 @@ from .aggregate import Desk, Key, Kind, Missing, State, Stored
 from .work import Dead, Work, dead_of_work
 
 Changes = dict[Key, tuple[Kind, Stored]]
+ERASED = "This customer was erased on request; nothing about him is kept any more."
 
 
 @dataclass(slots=True)
@@ -26,40 +27,43 @@ class Folded:
     missing: set[tuple[str, str]] = field(default_factory=set)
     erase: bool = False
 
+    @property
+    def moves(self) -> bool:
+        """Whether the subject's version moves on. A fact that is kept moves it even where it changes nothing, so that
+        the order of facts is that of versions.
+        """
+        return bool(self.changed or self.said or self.erase or any(work.keep for work in self.rows))
 
-def fold_subject(state: State, works: list[Work], source: str, kinds: Mapping[str, Kind]) -> Folded:
+
+def fold_subject(
+    state: State,
+    works: list[Work],
+    source: str,
+    kinds: Mapping[str, Kind],
+    check: Callable[[Desk], None] | None = None,
+) -> Folded:
     """Fold a subject's work in order.
 
     What a fold asked for and did not find is collected in `missing`; the rest of the subject's work is then only run
     to find out what else it will ask for, and the whole is to be run again when that is loaded. An event whose fold
-    raises leaves its subject as before and takes only itself out.
+    raises leaves its subject as before and takes only itself out. `check` is asked after each; what it raises counts
+    as the fold's own fault.
     """
     out = Folded(state)
     for work in works:
         if state.erased or out.erase:
-            out.dead.append(
-                dead_of_work(
-                    work,
-                    "erased",
-                    "This customer was erased on request; nothing about him is kept any more.",
-                    bare=True,
-                )
-            )
+            if work.tick is None:
+                out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
         desk = Desk(state, source, work.now, work.cause, work.traceparent, below=out.changed, private=work.private)
         try:
-            work.run(desk)
+            _run(work, desk, kinds, check)
         except Missing as missing:
             out.missing.add((missing.kind.name, missing.key))
             continue
-        except Refused as refused:
-            out.dead.append(dead_of_work(work, refused.reason, refused.message, refused.field))
-            continue
         except Exception as error:  # noqa: BLE001 - any fault of a fold: kept, named and shown, never blocking the others
             if not out.missing:
-                out.dead.append(
-                    dead_of_work(work, "fold_failed", f"The rules could not take this: {type(error).__name__}: {error}")
-                )
+                out.dead.append(_fault(work, error))
                 _stop_waiting(state, work, out)
             continue
         out.changed.update(desk.changed)
@@ -68,6 +72,28 @@ def fold_subject(state: State, works: list[Work], source: str, kinds: Mapping[st
         if work.row is not None:
             out.rows.append(work)
     return out
+
+
+def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> set[Key]:
+    """What the folds of a subject's work are known to ask for and has not been loaded."""
+    wanted = {(kind.name, key) for work in works[(state.head, state.subject)] for kind, key in work.needs()}
+    return wanted - state.documents.keys()
+
+
+def _run(work: Work, desk: Desk, kinds: Mapping[str, Kind], check: Callable[[Desk], None] | None) -> None:
+    if work.tick is not None:
+        desk.turn = f"@{desk.state.v}"
+    work.run(desk)
+    if unknown := [name for name, _ in desk.changed if name not in kinds]:
+        raise ValueError(f"{', '.join(unknown)}: declare it with service.stores(...)")
+    if check is not None:
+        check(desk)
+
+
+def _fault(work: Work, error: Exception) -> Dead:
+    if isinstance(error, Refused):
+        return dead_of_work(work, error.reason, error.message, error.field)
+    return dead_of_work(work, "fold_failed", f"The rules could not take this: {type(error).__name__}: {error}")
 
 
 def _stop_waiting(state: State, work: Work, out: Folded) -> None:

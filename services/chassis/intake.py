@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -21,7 +20,7 @@ from aiokafka.structs import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from contracts.envelope import Event, decode
+from contracts.envelope import Event, decode, encode_data
 from contracts.refusal import Refused
 from contracts.registry import MODELS
 
@@ -109,7 +108,7 @@ def body_of(record: ConsumerRecord, event: Event) -> bytes:
     """The payload's JSON: the value itself in binary mode."""
     if any(name == "ce_id" for name, _ in record.headers):
         return bytes(record.value)
-    return msgspec.json.encode(event.data)
+    return encode_data(event.data)
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]

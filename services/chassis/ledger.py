@@ -18,7 +18,7 @@ from pymongo.errors import CollectionInvalid
 from .mongo import Collection, Database, Doc, Index
 from .work import Work
 
-LEDGER = Collection("ledger", (Index((("s", 1), ("at", 1), ("time", 1))),))
+LEDGER = Collection("ledger", (Index((("s", 1), ("at", 1), ("o", 1))),))
 INBOX = "inbox_"
 
 
@@ -61,6 +61,20 @@ class Ledger:
                 found |= await self._ids(name, passing)
         return found
 
+    async def known_earlier(self, works: Iterable[Work]) -> set[str]:
+        """Which of these lie in an inbox of another month than their own, where inserting them would not show it."""
+        months: dict[str, list[str]] = defaultdict(list)
+        for work in works:
+            if work.row is not None and not work.keep:
+                months[inbox_of(work.now)].append(work.cause)
+        if not months:
+            return set()
+        found: set[str] = set()
+        for name in await self.months():
+            if others := [cause for month, causes in months.items() if month != name for cause in causes]:
+                found |= await self._ids(name, others)
+        return found
+
     async def _ids(self, name: str, ids: list[str]) -> set[str]:
         cursor = self.db[name].find({"_id": {"$in": ids}}, projection={"_id": 1})
         return {doc["_id"] async for doc in cursor}
@@ -81,7 +95,7 @@ class Ledger:
 
     async def rows(self, subject: str) -> list[Doc]:
         """A subject's facts in the order in which they were applied."""
-        cursor = self.db["ledger"].find({"s": subject}).sort([("at", 1), ("time", 1), ("_id", 1)])
+        cursor = self.db["ledger"].find({"s": subject}).sort([("at", 1), ("o", 1)])
         return await cursor.to_list(None)
 
     async def subjects(self) -> AsyncIterator[str]:

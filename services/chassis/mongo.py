@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, cast
 
+import bson
 import msgspec
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
@@ -32,6 +33,7 @@ Database = AsyncIOMotorDatabase[Doc]
 MAJORITY = WriteConcern("majority")
 READ_MAJORITY = ReadConcern("majority")
 
+MOST_BYTES = 15_000_000  # MongoDB holds 16 MiB a document; the rest is for what the chassis adds
 _BIAS = 6176
 _EXPONENT_SHIFT = 49
 _COEFFICIENT_BITS = 113
@@ -92,6 +94,18 @@ def from_doc(doc: Mapping[str, Any], kind: type[T]) -> T:
         msgspec.ValidationError: the document does not fit `kind`: stored by a newer version, or damaged.
     """
     return msgspec.convert(doc, type=kind, dec_hook=read_hook)
+
+
+def check_doc(doc: Doc) -> None:
+    """Whether the database can hold a document.
+
+    Raises:
+        ValueError: it is too large.
+        Exception: the encoder's own, for what has no form in BSON (a number of more than 64 bits, a key with a NUL).
+    """
+    size = len(bson.encode(doc, codec_options=CODEC))
+    if size > MOST_BYTES:
+        raise ValueError(f"a document of {size:,} bytes is more than the database holds ({MOST_BYTES:,})")
 
 
 @dataclass(frozen=True, slots=True)

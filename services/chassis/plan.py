@@ -8,31 +8,35 @@ from typing import Any
 
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 
-from .aggregate import Kind, State, Stored
+from .aggregate import Desk, Kind, State, Stored
 from .fold import Folded
-from .mongo import Doc, from_doc, to_doc
+from .mongo import Doc, check_doc, from_doc, to_doc
 from .outbox import dead_doc, dead_row, rows_of, tombstone_row
 from .service import Service
 from .work import Dead, Work
 
+_ROWS = 1 << 20  # more than one version can hold
 Write = InsertOne[Doc] | ReplaceOne[Doc] | UpdateOne | DeleteOne
 
 
 @dataclass(slots=True)
 class Plan:
-    """Writes by collection; heads apart, for their versions are checked."""
+    """Writes by collection; heads apart, for their versions are checked. `looked`: versions of heads that are not
+    written, but on whose state something was decided (a refusal, a moment that has moved).
+    """
 
     taken: list[Work] = field(default_factory=list)
     heads: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
     parts: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
     outbox: list[Doc] = field(default_factory=list)
     dead: list[Doc] = field(default_factory=list)
-    erased: list[str] = field(default_factory=list)
+    erased: list[State] = field(default_factory=list)
+    looked: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def empty(self) -> bool:
-        """Nothing to write."""
-        return not (self.taken or self.heads or self.parts or self.outbox or self.dead)
+        """Nothing to write or to check."""
+        return not (self.taken or self.heads or self.parts or self.outbox or self.dead or self.looked)
 
     @classmethod
     def of(cls, folded: list[Folded], dead: list[Dead], service: Service, shards: int) -> Plan:
@@ -40,14 +44,16 @@ class Plan:
         plan = cls()
         for one in folded:
             plan.taken += one.rows
-            if one.changed or one.said or one.erase:
-                rows, one.state.spoke = (
-                    rows_of(one.said, one.state.spoke, shards) if one.said else ([], one.state.spoke)
-                )
+            if not one.moves:
+                plan.looked[one.state.head][one.state.subject] = one.state.v
+                continue
+            _number(one)
+            if one.said:
+                rows, one.state.spoke = rows_of(one.said, one.state.spoke, shards)
                 plan.outbox += rows
-                if one.erase:
-                    plan._tombstones(one.state, service, shards)
-                plan._subject(one, service)
+            if one.erase:
+                plan._tombstones(one.state, service, shards)
+            plan._subject(one, service)
         for letter in dead:
             if letter.answered:
                 continue
@@ -67,7 +73,7 @@ class Plan:
         state = one.state
         self.heads[state.head].append(head_write(one, service.fold_version))
         if one.erase:
-            self.erased.append(state.subject)
+            self.erased.append(state)
             return
         for (name, key), (kind, stored) in one.changed.items():
             if name != state.head:
@@ -76,11 +82,19 @@ class Plan:
                     self.parts[name].append(write)
 
 
+def _number(one: Folded) -> None:
+    # Facts appended in the same millisecond are told apart by the version they made and their place in it.
+    for n, work in enumerate(one.rows):
+        if work.keep and work.row is not None:
+            work.row["o"] = (one.state.v + 1) * _ROWS + n
+
+
 def head_write(one: Folded, fold_version: int) -> Write:
     """The head under its next version. A head whose own state did not change only moves its version on."""
     state = one.state
     change = one.changed.get((state.head, ""))
-    doc: Doc = {"v": state.v + 1, "spoke": state.spoke, "fv": fold_version}
+    # What stands keeps the version of the rules it was folded with, until a refold.
+    doc: Doc = {"v": state.v + 1, "spoke": state.spoke, "fv": state.fold_version or fold_version}
     if one.erase:
         doc["erased"] = True
     elif change is None and state.v:
@@ -115,10 +129,21 @@ def body(stored: Stored) -> Doc:
     return doc
 
 
+def storable(desk: Desk) -> None:
+    """Try what an event has made on the encoders that its transaction and its way to the bus will use.
+
+    Raises:
+        Exception: whatever the encoders say.
+    """
+    for _, stored in desk.changed.values():
+        check_doc(body(stored))
+    rows_of(desk.said, 0, 1)
+
+
 def settle(one: Folded) -> None:
     """After the commit: the state on hand is what the database now holds."""
     state = one.state
-    if one.changed or one.said or one.erase:
+    if one.moves:
         state.v += 1
     for at, (_, stored) in one.changed.items():
         state.documents[at] = stored

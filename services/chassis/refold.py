@@ -7,19 +7,24 @@ refold changes is said (an alarm that falls away is withdrawn); what it does not
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
+import msgspec
+from pymongo.errors import PyMongoError
+
 from contracts.envelope import decode
 from contracts.refusal import Refused
 
-from .aggregate import Desk, Head, Key, Kind, Part, State, Stored
-from .apply import Applier, Stale
+from .aggregate import Desk, Head, Key, Kind, Missing, Part, State, Stored, named
+from .apply import Applier, duplicate, heals
 from .fold import Folded, fold_subject
-from .mongo import MAJORITY, Doc, from_doc
+from .mongo import Doc, from_doc
 from .plan import Plan, state_of
-from .service import Before, Service
+from .service import AfterRefold, Before, Service
+from .transaction import Stale
 from .work import Work, event_work, tick_work
 
 
@@ -57,7 +62,7 @@ def work_of(service: Service, row: Doc) -> Work | None:
     handler = service.handlers.get(row["t"])
     if handler is None or "d" not in row:
         return None
-    source, event_id = row["_id"][: row["n"]], row["_id"][row["n"] + 1 :]
+    source, event_id = named(row["_id"])
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", event_id.encode()),
@@ -102,12 +107,19 @@ def _tick_until(service: Service, state: State, moment: datetime) -> None:
 
 
 async def refold_subject(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
-    """Refold one subject and store it; returns whether anything changed."""
+    """Refold one subject and store it, up to `now`, the service's clock; returns whether anything changed."""
+    delay = 0.01
     while True:
         try:
             return await _refold_once(applier, head, subject, now)
         except Stale:
             applier.metrics.conflicts.inc()
+        except PyMongoError as error:  # the live service writes the same subject, or the database is away
+            if not heals(error) and not duplicate(error):
+                raise
+            applier.metrics.retries.labels(stage="refold").inc()
+        await asyncio.sleep(delay)
+        delay = min(delay * 2, 5.0)
 
 
 async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
@@ -122,11 +134,11 @@ async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: dat
     kept = {at: stored for at, stored in before.documents.items() if _is_kept(service, at)}
     built = rebuild(service, head, subject, await applier.ledger.rows(subject), now, kept).state
     one = difference(service, before, built, now)
-    if not one.changed and before.fold_version == service.fold_version:
+    if not one.changed and (not before.v or before.fold_version == service.fold_version):
         return False
+    before.fold_version = service.fold_version
     plan = Plan.of([one], [], service, applier.shards)
-    async with applier.sessions.use() as session, session.start_transaction(write_concern=MAJORITY):
-        await applier.write(plan, [], session)
+    await applier.transactions.store(plan, [])
     applier.metrics.refolds.labels("command").inc()
     return True
 
@@ -136,6 +148,15 @@ def _is_kept(service: Service, at: Key) -> bool:
     return isinstance(kind, Part) and not kind.derived
 
 
+def _with_copies(kind: Kind, old: Stored | None, new: Stored) -> Stored:
+    if not isinstance(kind, Head) or not kind.copied or old is None or old.value is None:
+        return new
+    copies = {name: getattr(old.value, name) for name in kind.copied}
+    empty = kind.type() if new.value is None else new.value
+    value = msgspec.structs.replace(empty, **copies)
+    return new if new.value is None and value == empty else Stored(value, new.due)
+
+
 def difference(service: Service, before: State, built: State, now: datetime) -> Folded:
     """What has to be written to turn `before` into `built`, and what is to be said about it."""
     one = Folded(before)
@@ -143,13 +164,26 @@ def difference(service: Service, before: State, built: State, now: datetime) -> 
         kind: Kind = service.kinds[at[0]]
         if _is_kept(service, at):
             continue
-        new = built.documents.get(at, Stored(None))
+        new = _with_copies(kind, before.documents.get(at), built.documents.get(at, Stored(None)))
         if before.documents.get(at, Stored(None)) != new:
             one.changed[at] = (kind, new)
     compare = service.refolded.get(before.head)
     if compare is not None and one.changed:
         desk = Desk(built, f"rapport/{service.name}", now, f"refold:{before.subject}:{before.v}", below=one.changed)
-        compare(desk, Before({at: stored.value for at, stored in before.documents.items()}))
+        _compared(compare, desk, before)
         one.changed.update(desk.changed)
         one.said = desk.said
     return one
+
+
+def _compared(compare: AfterRefold, desk: Desk, before: State) -> None:
+    was = Before({at: stored.value for at, stored in before.documents.items()})
+    while True:
+        try:
+            compare(desk, was)
+        except Missing as missing:  # all there is lies on the desk: what is asked for is not there
+            desk.state.documents[(missing.kind.name, missing.key)] = Stored(None)
+            desk.changed.clear()
+            desk.said.clear()
+        else:
+            return

@@ -21,7 +21,7 @@ from pymongo.errors import PyMongoError
 from contracts.envelope import Event, encode_data
 from contracts.refusal import Refused
 
-from . import lease, ledger, outbox, sessions
+from . import lease, ledger, outbox, sessions, trail
 from .apply import Applier, Outcome, heals
 from .cache import StateCache
 from .clock import Clock
@@ -42,7 +42,15 @@ from .trail import MongoStore, Trail
 from .work import event_work
 
 OFFSETS = Collection("offsets")
-OWN = (ledger.LEDGER, outbox.OUTBOX, outbox.DEAD, lease.LEASES, sessions.WORKERS, OFFSETS)
+OWN = (
+    ledger.LEDGER,
+    outbox.OUTBOX,
+    outbox.DEAD,
+    lease.LEASES,
+    sessions.WORKERS,
+    OFFSETS,
+    *trail.COLLECTIONS,
+)
 log = structlog.get_logger(__name__)
 
 

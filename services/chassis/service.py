@@ -23,6 +23,7 @@ P = TypeVar("P", bound=Payload)
 S = TypeVar("S", bound=msgspec.Struct)
 
 Fold = Callable[[Desk, Event], None]
+Needs = Callable[[Event], Iterable[tuple[Kind, str]]]
 Tick = Callable[[Desk, str, Any], None]
 AfterRefold = Callable[[Desk, "Before"], None]
 Export = Callable[[Database, str], Awaitable[dict[str, list[Doc]]]]
@@ -49,6 +50,7 @@ class Handler:
     head: Head[Any]
     keep: bool = True
     own: bool = False
+    needs: Needs | None = None  # what the fold is known to ask for, so that it is loaded with the batch's heads
 
 
 @dataclass
@@ -75,13 +77,19 @@ class Service:
         for kind in kinds:
             self.kinds[kind.name] = kind
 
-    def on(self, payload: type[P], head: Head[Any], *, keep: bool = True) -> Callable[[Fold], Fold]:
-        """Register the fold of an event type. `keep=False` is for what a later copy replaces anyway (snapshots)."""
+    def on(
+        self, payload: type[P], head: Head[Any], *, keep: bool = True, needs: Needs | None = None
+    ) -> Callable[[Fold], Fold]:
+        """Register the fold of an event type.
+
+        `keep=False` is for what a later copy replaces anyway (snapshots). `needs` names documents the fold will ask
+        for; it only saves time, for what it leaves out is loaded when the fold asks.
+        """
 
         def register(fold: Fold) -> Fold:
             if payload.TYPE in self.handlers:
                 raise ValueError(f"{self.name} takes {payload.TYPE} twice")
-            self.handlers[payload.TYPE] = Handler(fold, head, keep)
+            self.handlers[payload.TYPE] = Handler(fold, head, keep, needs=needs)
             self.kinds.setdefault(head.name, head)
             return fold
 

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from contracts.registry import TOPICS, Topic
 from contracts.topic_plan import Change, Existing, acls, config_of, plan, replication_of
@@ -182,7 +182,7 @@ def show_command(
     acl_file: Annotated[Path | None, typer.Option("--acls", help="Write the ACL list there; - prints it.")] = None,
 ) -> None:
     """List the topics as the files want them; no broker is asked."""
-    table = Table("topic", "partitions", "kept", "producers", "consumers", "types")
+    table = Table(Column("topic", no_wrap=True), "partitions", "kept", "producers", "consumers", "types")
     for topic in TOPICS.values():
         kept = f"{topic.retention}, compacted" if topic.compaction else topic.retention
         names = ", ".join(topic.producers), ", ".join(topic.consumers)

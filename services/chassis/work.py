@@ -4,15 +4,17 @@ the same door.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import msgspec
 
 from contracts.envelope import Event
 from contracts.refusal import Refused
 
-from .aggregate import Desk, Head, Kind, cause_of
+from .aggregate import Desk, Head, Kind, Stored, cause_of, name_of
 from .mongo import Doc
 from .service import Handler, Tick
 
@@ -51,6 +53,14 @@ class Work:
     private: Any = None
     answered: bool = False  # a refusal is told to whoever asked, and is no dead letter
 
+    def needs(self) -> Iterable[tuple[Kind, str]]:
+        """Documents it is known to ask for."""
+        if self.tick is not None:
+            return ((self.tick[0], self.tick[2]),)
+        if self.event is not None and self.handler is not None and self.handler.needs is not None:
+            return self.handler.needs(self.event)
+        return ()
+
     def run(self, desk: Desk) -> None:
         """Fold this piece of work on the desk."""
         if self.event is not None and self.handler is not None:
@@ -60,19 +70,39 @@ class Work:
         elif self.tick is not None:
             kind, tick, key = self.tick
             stored = desk.stored(kind, key)
-            # The moment may have moved or gone since the clock read it.
-            if stored.value is not None and stored.due is not None and stored.due <= desk.now:
+            # The moment may have moved or gone since the clock read it; a new one is folded as itself.
+            if stored.value is not None and stored.due == desk.now:
                 tick(desk, key, stored.value)
+                _passed(desk, kind, key)
         elif self.act is not None:
             self.act(desk)
 
 
+def _passed(desk: Desk, kind: Kind, key: str) -> None:
+    """After a tick its moment is over: what was left waiting for it waits no more.
+
+    Raises:
+        ValueError: the tick waits for a moment that is not later; the clock would never get past it.
+    """
+    after = desk.stored(kind, key)
+    if (kind.name, key) not in desk.changed:
+        desk.changed[(kind.name, key)] = (kind, Stored(after.value, None))
+    elif after.due is not None and after.due <= desk.now:
+        raise ValueError(f"the tick of {kind.name} waits again for {after.due}, which is not after {desk.now}")
+
+
 def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | None, body: bytes) -> Work:
-    """Work for an event. `body` is its payload as JSON, kept as it came so that a refold reads what was said."""
+    """Work for an event. `body` is its payload as JSON, kept as it came so that a refold reads what was said.
+
+    Moments are brought to what the database holds, UTC and milliseconds: a refold then sees the same ones.
+    """
+    now, moment = held(now), held(event.time)
+    if moment is not event.time:
+        event = msgspec.structs.replace(event, time=moment)
     cause = cause_of(event)
     row: Doc = {
         "_id": cause,
-        "n": len(event.source),  # where the id begins in `_id`
+        "n": len(cause) - len(event.id) - 1,  # where the id begins in `_id`
         "s": event.subject,
         "t": event.type,
         "at": now,
@@ -96,6 +126,14 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
     )
 
 
+def held(moment: datetime) -> datetime:
+    """The moment in UTC, to the millisecond."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    rest = moment.microsecond % 1000
+    return moment - timedelta(microseconds=rest) if rest else moment
+
+
 def act_work(head: Head[Any], subject: str, now: datetime, cause: str, act: Callable[[Desk], None]) -> Work:
     """Work the service does by itself for a subject (an attempt to notify): no event, nothing in the ledger.
 
@@ -110,6 +148,9 @@ def tick_work(kind: Kind, head: Head[Any], tick: Tick, subject: str, key: str, d
     """
     cause = f"due:{kind.name}:{subject}:{key}:{due.isoformat()}"
     return Work(subject=subject, head=head, now=due, cause=cause, tick=(kind, tick, key))
+
+
+MESSAGE = 2000  # characters of a reason at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +175,12 @@ def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
     headers = dict(origin.headers)
     source, event_id = headers.get("ce_source"), headers.get("ce_id")
     place = f"{origin.topic}/{origin.partition}/{origin.offset}"
-    name = f"{source.decode(errors='replace')}:{event_id.decode(errors='replace')}" if source and event_id else place
+    given = source and event_id
+    name = name_of(source.decode(errors="replace"), event_id.decode(errors="replace")) if given else place
     return Dead(name[:512], refused.reason, refused.message, now, origin, refused.field)
 
 
 def dead_of_work(work: Work, reason: str, message: str, field: str | None = None, *, bare: bool = False) -> Dead:
     """An event whose fold refused it."""
+    message = message.encode(errors="replace").decode()[:MESSAGE]  # it travels in a header and is stored
     return Dead(work.cause, reason, message, work.now, work.origin, field, work.event, bare, work.answered)

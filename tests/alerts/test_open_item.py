@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from services.alerts.model.exchange import convert
 from services.alerts.model.facts import Conflict, FactKey
 from services.alerts.model.open_item import (
     Entry,
@@ -155,6 +156,11 @@ def test_another_currency_reduces_only_with_a_rate_and_is_listed_without() -> No
 def test_conversion_rounds_half_to_even_at_the_minor_unit(amount: str, rate: str, currency: str, expected: str) -> None:
     item = settled(invoice("500", currency), entry(2, amount, DUE, currency="USD", rate=rate))
     assert applied_on(item, DUE) == Decimal(expected)
+
+
+def test_conversion_rounds_once_however_long_the_product_is() -> None:
+    product = convert(Decimal("100000000000000.01"), Decimal("100000000.500000000001"), "CNY")
+    assert product == Decimal("10000000050000001000100.01")
 
 
 def test_a_foreign_payment_taken_back_in_parts_leaves_no_stray_cent() -> None:

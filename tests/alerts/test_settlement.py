@@ -133,6 +133,13 @@ def test_more_applied_than_there_was_is_kept_flagged_and_owed_by_the_account() -
     assert not over_applied(received("100.00", part("INV1", "100.00")))
 
 
+def test_a_partial_reversal_of_an_over_applied_one_leaves_what_the_account_owes() -> None:
+    payment = applied(received("100.00", part("INV1", "100.00")), 2, day(2), part("INV2", "20.00"))
+    payment = reversed_(payment, 3, day(5), "30.00")
+    assert on_invoices(payment, day(5)) == {"INV1": Decimal("90.00"), "INV2": NIL}
+    assert on_account(payment, day(5)) == Decimal("-20.00")
+
+
 def test_reversals_take_back_no_more_than_there_was() -> None:
     payment = reversed_(reversed_(received("100.00", part("INV1", "100.00")), 2, day(1), "70.00"), 3, day(2), "70.00")
     assert reversed_on(payment, day(2)) == Decimal("100.00")

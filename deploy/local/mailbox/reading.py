@@ -61,10 +61,14 @@ def _body(message: EmailMessage, kind: str) -> str:
     if part is None:
         return ""
     try:
-        return clean(str(part.get_content()))
+        return _lines(str(part.get_content()))
     except UNREADABLE:
         payload = part.get_payload(decode=True)
-        return payload.decode("utf-8", "replace") if isinstance(payload, bytes) else ""
+        return _lines(payload.decode("utf-8", "replace")) if isinstance(payload, bytes) else ""
+
+
+def _lines(text: str) -> str:
+    return clean(text).replace("\r\n", "\n")
 
 
 def _names(message: EmailMessage) -> tuple[str, ...]:

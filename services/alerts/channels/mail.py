@@ -12,11 +12,10 @@ import ssl
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.policy import SMTPUTF8
-from email.utils import format_datetime
+from email.utils import format_datetime, quote
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -248,25 +247,39 @@ def _refused(stage: Stage, code: int, answer: str) -> Outcome:
 
 def compose(mail: Mail) -> bytes:
     """The mail as it goes over the wire: multipart/alternative, the text first, then the HTML (RFC 2046, 5.1.4)."""
-    policy = SMTP_POLICY if (mail.to + mail.sender).isascii() else SMTPUTF8
-    message = EmailMessage(policy=policy)
-    message["Message-ID"] = mail.message_id
-    message["Date"] = format_datetime(mail.sent_at)
-    message["From"] = _person(mail.sender_name, mail.sender)
-    message["To"] = _person(mail.to_name, mail.to)
-    message["Subject"] = one_line(mail.subject)
-    # RFC 3834: no holiday notice or other robot answers this.
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text, cte=_encoding(mail.text))
-    message.add_alternative(mail.html, subtype="html", cte=_encoding(mail.html))
-    # Only now: the library takes Content- headers set earlier for those of the first part.
-    message["Content-Language"] = mail.language
-    return message.as_bytes()
+    body = EmailMessage(policy=SMTP_POLICY)
+    body.set_content(mail.text, cte=_encoding(mail.text))
+    body.add_alternative(mail.html, subtype="html", cte=_encoding(mail.html))
+    head = (
+        ("Message-ID", mail.message_id),
+        ("Date", format_datetime(mail.sent_at)),
+        ("From", _person(mail.sender_name, mail.sender)),
+        ("To", _person(mail.to_name, mail.to)),
+        ("Subject", _words(mail.subject, "Subject")),
+        ("Content-Language", mail.language),
+        # RFC 3834: no holiday notice or other robot answers this.
+        ("Auto-Submitted", "auto-generated"),
+    )
+    return "".join(f"{name}: {value}\r\n" for name, value in head).encode() + body.as_bytes()
 
 
-def _person(name: str, address: str) -> Address:
-    local, _, domain = address.partition("@")
-    return Address(one_line(name), local, domain)
+def _words(text: str, name: str) -> str:
+    """A header's words, encoded where they need it (RFC 2047) and folded.
+
+    By the older email.header: EmailMessage loses the space where it folds between words of two scripts.
+    """
+    text = one_line(text)
+    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
+    return Header(text, charset, header_name=name).encode(linesep="\r\n")
+
+
+def _person(name: str, address: str) -> str:
+    name = one_line(name)
+    if not name:
+        return address
+    if name.isascii() and "=?" not in name:
+        return f'"{quote(name)}" <{address}>'
+    return f"{_words(name, 'From')} <{address}>"
 
 
 def _encoding(text: str) -> str:

@@ -11,7 +11,6 @@ LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
 LOCALES: Mapping[Language, Locale] = {"zh-CN": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
 
 WORDS: Mapping[str, Mapping[Language, str]] = {
-    "brand": {"zh-CN": "客情", "en": "Rapport"},
     "colon": {"zh-CN": "：", "en": ": "},
     "alert": {"zh-CN": "应收账款逾期预警", "en": "Overdue receivable"},
     "subject.one": {
@@ -113,6 +112,56 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
     "event.payment.promised": {"zh-CN": "付款承诺", "en": "payment promised"},
     "event.credit_note.issued": {"zh-CN": "贷项通知", "en": "credit note issued"},
     "event.debt.written_off": {"zh-CN": "坏账核销", "en": "debt written off"},
+    # What the alert's page says beside the above: what was paid, how it ended, what is left to do.
+    "paid_some": {
+        "zh-CN": "发票金额 {total}，已收与冲减 {paid}。",
+        "en": "Of {total}, {paid} has been paid or credited so far.",
+    },
+    "rule_sentence": {
+        "zh-CN": "触发规则：{says}（参数来源：{level}）。",
+        "en": "The rule: {says} (parameters set for {level}).",
+    },
+    "over.paid": {
+        "zh-CN": "发票 {invoice} 已于 {date} 付清，预警自动解除。",
+        "en": "Invoice {invoice} was paid on {date}; the alert ended by itself.",
+    },
+    "over.credited": {
+        "zh-CN": "发票 {invoice} 已于 {date} 由贷项通知冲清，预警自动解除。",
+        "en": "Invoice {invoice} was settled by a credit note on {date}; the alert ended by itself.",
+    },
+    "over.written_off": {
+        "zh-CN": "发票 {invoice} 已于 {date} 核销，预警自动解除。",
+        "en": "Invoice {invoice} was written off on {date}; the alert ended by itself.",
+    },
+    "over.cancelled": {
+        "zh-CN": "发票 {invoice} 已于 {date} 作废，预警自动解除。",
+        "en": "Invoice {invoice} was cancelled on {date}; the alert ended by itself.",
+    },
+    "over.disputed": {
+        "zh-CN": "客户自 {date} 起对发票 {invoice} 有异议，预警暂停，直到争议解决。",
+        "en": "The customer has disputed invoice {invoice} since {date}; the alert rests until that is settled.",
+    },
+    "over.other": {
+        "zh-CN": "发票 {invoice} 的预警已于 {date} 解除（{outcome}）。",
+        "en": "The alert about invoice {invoice} ended on {date} ({outcome}).",
+    },
+    "over.withdrawn": {
+        "zh-CN": "后来的事实表明，发票 {invoice} 当时并未逾期：预警已撤回。",
+        "en": "Later facts show that invoice {invoice} was not overdue then: the alert is withdrawn.",
+    },
+    "over.by_person": {
+        "zh-CN": "{by} 已将预警标为解决（{outcome}）。",
+        "en": "{by} has resolved the alert ({outcome}).",
+    },
+    "next.nothing": {"zh-CN": "无需再做处理。", "en": "Nothing is left to do."},
+    "next.still_open": {
+        "zh-CN": "发票 {invoice} 尚有 {open} 未收。",
+        "en": "{open} of invoice {invoice} is still open.",
+    },
+    "next.settle_dispute": {
+        "zh-CN": "与客户查明异议的原因并解决争议；争议解除后若仍未付款，将重新预警。",
+        "en": "Find out what the customer objects to and settle it; if the invoice is unpaid then, it is raised again.",
+    },
     "alert_id": {"zh-CN": "预警编号", "en": "Alert number"},
     "owner": {
         "zh-CN": "您是该客户的客户经理，因此收到这封邮件。邮件由系统自动发出，请勿回复。",

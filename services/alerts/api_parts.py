@@ -1,0 +1,86 @@
+"""What the API's calls share: the service behind them, who may see what, the language, the documented problems."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Header, Query, Request
+
+from services.alerts.channels.words import Language, nearest
+from services.alerts.reads import Scope, scope_of
+from services.alerts.rules import Rules
+from services.chassis.auth import CurrentCaller, Role, only
+from services.chassis.problems import MEDIA_TYPE
+from services.chassis.runtime import Runtime
+from services.chassis.web import Auditing
+
+# Who sees every customer; others are shown their own.
+SEEING_ALL: Final = only(Role.ANALYST, Role.QUALITY, Role.ADMIN, Role.SYSTEM)
+_PROBLEMS: Final = {
+    400: "A header or parameter cannot be read, or a cursor belongs to another list.",
+    401: "No token, or one that does not count.",
+    403: "A role is missing.",
+    404: "There is no such thing among those you may see.",
+    409: "The alert's state does not admit it; `detail` says what would be possible.",
+    412: "It has changed since you read it; the header ETag has its present version.",
+    413: "The request is too long.",
+    422: "The request does not fit.",
+    428: "The header If-Match is missing.",
+    503: "The database cannot be reached, or the audit trail cannot be written; try again shortly.",
+}
+_ALWAYS: Final = (401, 403, 422, 503)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of the refusals an endpoint may answer with, beside those every endpoint may."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {
+        status: {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: schema}}
+        for status in sorted({*_ALWAYS, *statuses})
+    }
+
+
+def parts(request: Request) -> tuple[Runtime, Rules]:
+    """The service behind the API."""
+    return request.app.state.runtime, request.app.state.rules
+
+
+async def scope_for(request: Request, caller: CurrentCaller) -> Scope:
+    """What the caller may see."""
+    runtime, rules = parts(request)
+    return await scope_of(runtime.db, caller, SEEING_ALL, rules.day(runtime.now()))
+
+
+def wanted_language(
+    lang: Annotated[Language | None, Query(description="Wins over Accept-Language.")] = None,
+    accept_language: Annotated[str | None, Header()] = None,
+) -> Language:
+    """The language to answer in."""
+    return lang or best_language(accept_language or "")
+
+
+def best_language(accepted: str) -> Language:
+    """The language for an Accept-Language header (RFC 9110, 12.5.4): of those the reader likes best, the first that is
+    ours; English where none is.
+    """
+    liked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accepted.split(",")):
+        tag, _, weight = (piece.strip().lower() for piece in part.partition(";"))
+        try:
+            quality = float(weight.removeprefix("q=")) if weight else 1.0
+        except ValueError:
+            continue
+        if quality > 0 and tag.partition("-")[0] in ("zh", "en"):
+            liked.append((-quality, place, tag))
+    return nearest(min(liked)[2]) if liked else "en"
+
+
+async def saw(audit: Auditing, customers: Iterable[str], what: str) -> None:
+    """Record whom a list has shown, side by side: the rows then go in one write. Raises Problem 503."""
+    await asyncio.gather(*(audit.saw([customer], what) for customer in dict.fromkeys(customers)))
+
+
+Sees = Annotated[Scope, Depends(scope_for)]
+InLanguage = Annotated[Language, Depends(wanted_language)]

@@ -1,0 +1,224 @@
+"""Events in: each is turned into a fact of the model; what follows from it is said at once (emits.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from contracts.envelope import Event
+from contracts.events import customers, staff
+from contracts.events.lifecycle import ProfileErased
+from contracts.payload import Payload
+from contracts.refusal import Refused
+from services.chassis.aggregate import Desk
+from services.chassis.service import Before, Service
+from services.profiles.emits import limit_changed, tell, tell_staff
+from services.profiles.model.consents import Consent, ConsentBook, with_consent
+from services.profiles.model.customer import Customer, Link, Stamp, as_of, assign, given, learn, link, named_on, tenures
+from services.profiles.model.facts import CompanyDays, FactKey
+from services.profiles.model.limits import Limit, LimitBook, LimitSet, changes, with_limit
+from services.profiles.model.owners import Assignment, Tenure, first_difference
+from services.profiles.model.staff import Card, Leaving, Staff, described, leaves, staff_as_of
+from services.profiles.store import CONSENTS, CUSTOMERS, LIMITS, STAFF, STAFF_TOLD, TOLD, Told, export
+
+Handle = Callable[[CompanyDays, Desk, Event], None]
+_STAFF = "staff/"
+# Parties that are no customer accounts: the company's own units, positions and people, and what is no person at all.
+_OTHERS = ("territory/", "unit/", "position/", _STAFF, "wave/", "instrument/", "product/")
+
+
+def profiles_service(days: CompanyDays) -> Service:
+    """The profiles service of a company with these days."""
+    # The clock waits for customers alone: the staff topic can be silent for months.
+    service = Service("profiles", feeds=("rapport.customers",), snapshots=("rapport.profiles",))
+    service.stores(CUSTOMERS, LIMITS, CONSENTS, TOLD, STAFF, STAFF_TOLD)
+    of_customers: dict[type[Payload], Handle] = {
+        customers.CustomerRegistered: customer_described,
+        customers.CustomerChanged: customer_described,
+        customers.CustomerLinked: customer_linked,
+        customers.OwnerAssigned: owner_assigned,
+        customers.CreditLimitSet: credit_limit_set,
+        customers.ConsentChanged: consent_changed,
+        customers.CustomerErased: customer_erased,
+    }
+    for payload, handle in of_customers.items():
+        service.on(payload, CUSTOMERS)(partial(_of_customer, handle, days))
+    of_staff: dict[type[Payload], Handle] = {
+        staff.StaffRegistered: staff_described,
+        staff.StaffChanged: staff_described,
+        staff.StaffLeft: staff_left,
+    }
+    for payload, handle in of_staff.items():
+        service.on(payload, STAFF)(partial(_of_staff, handle, days))
+    service.due(CUSTOMERS)(partial(owner_due, days))
+    service.due(STAFF)(partial(leaving_due, days))
+    service.after_refold(CUSTOMERS)(partial(customer_refolded, days))
+    service.after_refold(STAFF)(staff_refolded)
+    service.eraser = partial(customer_erased, days)
+    service.exporter = export
+    return service
+
+
+def key_of(event: Event) -> FactKey:
+    """How the model names and orders this event."""
+    return FactKey(time=event.time, source=event.source, id=event.id)
+
+
+def _of_customer(handle: Handle, days: CompanyDays, desk: Desk, event: Event) -> None:
+    if desk.subject.startswith(_OTHERS):
+        kind = desk.subject.partition("/")[0]
+        raise Refused("bad_attribute", f"the subject is a {kind}; expected a customer account", "subject")
+    handle(days, desk, event)
+
+
+def _of_staff(handle: Handle, days: CompanyDays, desk: Desk, event: Event) -> None:
+    if not desk.subject.startswith(_STAFF):
+        raise Refused(
+            "bad_attribute", f"the subject is {desk.subject!r}; expected staff/ and the colleague's number", "subject"
+        )
+    handle(days, desk, event)
+
+
+def _customer(desk: Desk) -> Customer:
+    return desk.get(CUSTOMERS) or Customer()
+
+
+def _keep(desk: Desk, days: CompanyDays, customer: Customer) -> Customer:
+    """Store a customer as of now."""
+    customer, ahead = as_of(customer, days, days.of(desk.now))
+    desk.put(CUSTOMERS, customer, due=days.begins(ahead) if ahead is not None else None)
+    return customer
+
+
+def _known(desk: Desk, days: CompanyDays) -> None:
+    """Whoever a fact is about has a document of his own, even if nobody has registered him yet."""
+    if desk.get(CUSTOMERS) is None:
+        _keep(desk, days, Customer())
+
+
+def customer_described(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """What a system knows of the customer now."""
+    data = cast("customers.CustomerRegistered", event.data)
+    if data.parent_id == desk.subject:
+        raise Refused("bad_field", f"the parent is {data.parent_id!r} himself; expected another account", "$.parent_id")
+    before = _customer(desk)
+    after = learn(before, given(data), Stamp(key=key_of(event), learnt=data.learnt))
+    if after is before:
+        return
+    renamed = after.stamps.get("owner_id") != before.stamps.get("owner_id")
+    after = _keep(desk, days, after)
+    tell(desk, days, after, owners_since=named_on(after, days) if renamed else None)
+
+
+def customer_linked(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """Another system knows the customer under an id of its own."""
+    data = cast("customers.CustomerLinked", event.data)
+    before = _customer(desk)
+    after = link(before, Link(system=data.system, local_id=data.local_id, key=key_of(event)))
+    if after is not before:
+        _keep(desk, days, after)
+
+
+def owner_assigned(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """Somebody answers for the customer, from a day on."""
+    data = cast("customers.OwnerAssigned", event.data)
+    tenure = Tenure(valid_from=data.since, owner_id=data.owner_id, deputy_id=data.deputy_id)
+    before = _customer(desk)
+    after = assign(before, Assignment(key=key_of(event), tenure=tenure))
+    if after is not before:
+        tell(desk, days, _keep(desk, days, after), owners_since=data.since)
+
+
+def credit_limit_set(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """How far the customer has credit, from a day on."""
+    data = cast("customers.CreditLimitSet", event.data)
+    company = data.company or ""
+    limit = Limit(
+        valid_from=data.valid_from,
+        amount=data.limit.amount if data.limit is not None else None,
+        currency=data.limit.currency if data.limit is not None else None,
+        grace_days=data.grace_days,
+    )
+    _known(desk, days)
+    before = desk.get(LIMITS, company)
+    held = before or LimitBook(company=company)
+    after = with_limit(held, LimitSet(key=key_of(event), limit=limit))
+    if after is held:
+        return
+    desk.put(LIMITS, after, company)
+    for news in changes(before, after):
+        desk.emit(limit_changed(news, company))
+
+
+def consent_changed(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """The customer agreed to something, or took it back."""
+    data = cast("customers.ConsentChanged", event.data)
+    statement = Consent(
+        stated_on=data.stated_on or days.of(event.time),
+        key=key_of(event),
+        granted=data.granted,
+        channel=data.channel,
+        evidence_id=data.evidence_id,
+    )
+    _known(desk, days)
+    book = desk.get(CONSENTS, data.purpose) or ConsentBook(purpose=data.purpose)
+    desk.put(CONSENTS, with_consent(book, statement), data.purpose)
+
+
+def customer_erased(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """The customer is forgotten here, and everybody else is told to forget him."""
+    desk.emit(ProfileErased(erased_at=desk.now))
+    desk.erase_subject()
+
+
+def owner_due(days: CompanyDays, desk: Desk, key: str, customer: Customer) -> None:
+    """The day has come from which on another answers for the customer. That he would was said before."""
+    tell(desk, days, _keep(desk, days, customer))
+
+
+def customer_refolded(days: CompanyDays, desk: Desk, before: Before) -> None:
+    """Say what a refold has changed about a customer, beside what others were told before it."""
+    customer = _customer(desk)
+    was = cast("Customer | None", before.documents.get((CUSTOMERS.name, ""))) or Customer()
+    told = before.of(TOLD).get("") or Told()
+    tell(desk, days, customer, owners_since=first_difference(tenures(was, days), tenures(customer, days)), told=told)
+    books = before.of(LIMITS)
+    for company, book in desk.all(LIMITS).items():
+        for news in changes(books.get(company), book):
+            desk.emit(limit_changed(news, company))
+
+
+def _keep_staff(desk: Desk, days: CompanyDays, colleague: Staff) -> Staff:
+    colleague, ahead = staff_as_of(colleague, days.of(desk.now))
+    desk.put(STAFF, colleague, due=days.begins(ahead) if ahead is not None else None)
+    return colleague
+
+
+def staff_described(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """A colleague as he is now; it replaces what was said of him before."""
+    data = cast("staff.StaffRegistered", event.data)
+    card = Card(**{name: getattr(data, name) for name in Card.__struct_fields__})
+    before = desk.get(STAFF) or Staff()
+    after = described(before, card, key_of(event), registers=event.type == staff.StaffRegistered.TYPE)
+    if after is not before:
+        tell_staff(desk, _keep_staff(desk, days, after))
+
+
+def staff_left(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """A colleague leaves."""
+    data = cast("staff.StaffLeft", event.data)
+    before = desk.get(STAFF) or Staff()
+    after = leaves(before, Leaving(key=key_of(event), left_on=data.left_on, successor=data.successor))
+    if after is not before:
+        tell_staff(desk, _keep_staff(desk, days, after))
+
+
+def leaving_due(days: CompanyDays, desk: Desk, key: str, colleague: Staff) -> None:
+    """The day has come on which a colleague is gone."""
+    tell_staff(desk, _keep_staff(desk, days, colleague))
+
+
+def staff_refolded(desk: Desk, before: Before) -> None:
+    """Say what a refold has changed about a colleague."""
+    tell_staff(desk, desk.get(STAFF) or Staff(), told=before.of(STAFF_TOLD).get("") or Told())

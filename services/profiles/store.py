@@ -1,0 +1,141 @@
+"""Documents of the profiles service, their indexes, and what readers ask of them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from contracts.events.profiles import ProfileChanged
+from services.chassis.aggregate import Head, Part
+from services.chassis.mongo import Database, Doc, Index, find, from_doc
+from services.profiles.model.consents import ConsentBook
+from services.profiles.model.customer import Customer
+from services.profiles.model.limits import LimitBook
+from services.profiles.model.owners import Line
+from services.profiles.model.staff import Staff
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What others have been told of a party: the last snapshot with its revision, and the owners by day."""
+
+    snapshot: ProfileChanged | None = None
+    tenures: Line = ()
+
+
+CUSTOMERS = Head(
+    "customers",
+    Customer,
+    clocked=True,
+    indexes=(
+        Index((("state.owner.owner_id", 1), ("_id", 1))),
+        Index((("state.owner.deputy_id", 1), ("_id", 1))),
+        Index((("state.name", 1), ("_id", 1))),
+    ),
+)
+LIMITS = Part("limits", LimitBook, CUSTOMERS)
+CONSENTS = Part("consents", ConsentBook, CUSTOMERS)
+STAFF = Head("staff", Staff, clocked=True, indexes=(Index((("state.card.token_subject", 1),)),))
+# Not derived: what was said cannot be unsaid by a refold, and revisions go on from where they were.
+TOLD = Part("told", Told, CUSTOMERS, derived=False)
+STAFF_TOLD = Part("staff_told", Told, STAFF, derived=False)
+LAST = "\U0010ffff"  # sorts behind every character of a name
+PARTS = (LIMITS, CONSENTS, TOLD, STAFF_TOLD)
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A customer as stored, with the version of his documents."""
+
+    id: str
+    version: int
+    customer: Customer
+
+
+async def customer(db: Database, customer_id: str) -> Found | None:
+    """One customer; None where there is none, or where he was erased."""
+    found = await _found(db, [{"_id": customer_id}], sort=[("_id", 1)], limit=1)
+    return found[0] if found else None
+
+
+async def customers(
+    db: Database,
+    *,
+    of: list[str] | None = None,
+    owner: str | None = None,
+    prefix: str | None = None,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> list[Found]:
+    """Customers by id, or by name and id where a `prefix` of the name is asked for.
+
+    `of` leaves those for whom one of these people answers, as owner or deputy; `owner` those with that owner. `after`
+    is name and id of the last one seen; without a prefix the name does not count.
+    """
+    where: list[Doc] = []
+    if of is not None:
+        where.append({"$or": [{f"state.owner.{part}": {"$in": of}} for part in ("owner_id", "deputy_id")]})
+    if owner is not None:
+        where.append({"state.owner.owner_id": owner})
+    if prefix is None:
+        if after is not None:
+            where.append({"_id": {"$gt": after[1]}})
+        return await _found(db, where, sort=[("_id", 1)], limit=limit)
+    where.append({"state.name": {"$gte": prefix, "$lt": prefix + LAST}})
+    if after is not None:
+        name, last = after
+        where.append({"$or": [{"state.name": {"$gt": name}}, {"state.name": name, "_id": {"$gt": last}}]})
+    return await _found(db, where, sort=[("state.name", 1), ("_id", 1)], limit=limit)
+
+
+async def _found(db: Database, where: list[Doc], *, sort: list[tuple[str, int]], limit: int) -> list[Found]:
+    docs = await find(db, CUSTOMERS.name, {"$and": [{"state": {"$exists": True}}, *where]}, sort=sort, limit=limit)
+    return [Found(id=doc["_id"], version=doc["v"], customer=from_doc(doc["state"], Customer)) for doc in docs]
+
+
+async def limits(db: Database, customer_id: str) -> list[LimitBook]:
+    """A customer's limits, a book for each legal entity."""
+    docs = await find(db, LIMITS.name, {"s": customer_id}, sort=[("_id", 1)])
+    return [from_doc(doc["state"], LimitBook) for doc in docs]
+
+
+async def consents(db: Database, customer_id: str) -> list[ConsentBook]:
+    """A customer's consents, a book for each purpose."""
+    docs = await find(db, CONSENTS.name, {"s": customer_id}, sort=[("_id", 1)])
+    return [from_doc(doc["state"], ConsentBook) for doc in docs]
+
+
+async def staff(db: Database, staff_id: str) -> Staff | None:
+    """One colleague; None where nobody has registered him."""
+    docs = await find(db, STAFF.name, {"_id": staff_id, "state": {"$exists": True}}, limit=1)
+    return from_doc(docs[0]["state"], Staff) if docs else None
+
+
+async def identities(db: Database, token_subject: str) -> list[str]:
+    """The ids under which the bearer of a token may answer for customers.
+
+    These are the colleagues whose cards name the token's subject; where none does, the subject itself, unless that is
+    the id of a colleague who is called otherwise. Who has left has none.
+    """
+    docs = await find(db, STAFF.name, {"state.card.token_subject": token_subject})
+    if docs:
+        return [doc["_id"] for doc in docs if not from_doc(doc["state"], Staff).gone]
+    namesake = await staff(db, token_subject)
+    if namesake is not None and (namesake.gone or (namesake.card is not None and namesake.card.token_subject)):
+        return []
+    return [token_subject]
+
+
+async def export(db: Database, subject: str) -> dict[str, list[Doc]]:
+    """Everything this service holds about a party, by collection: his documents, and each fact as it came."""
+    held = {head.name: await find(db, head.name, {"_id": subject}) for head in (CUSTOMERS, STAFF)}
+    for part in PARTS:
+        held[part.name] = await find(db, part.name, {"s": subject}, sort=[("_id", 1)])
+    rows = await find(db, "ledger", {"s": subject}, sort=[("at", 1), ("time", 1)])
+    held["facts"] = [
+        {"source": row["_id"][: row["n"]], "id": row["_id"][row["n"] + 1 :], "type": row["t"], "time": row["time"]}
+        | {"data": msgspec.json.decode(row["d"]) if "d" in row else None}
+        for row in rows
+    ]
+    held["dead"] = [
+        doc | {name: bytes(doc[name]).decode(errors="replace") for name in ("key", "value") if doc.get(name)}
+        for doc in await find(db, "dead", {"subject": subject}, sort=[("_id", 1)], fields={"headers": 0})
+    ]
+    return {name: docs for name, docs in held.items() if docs}
