@@ -1,16 +1,15 @@
-"""The command `rapport`, assembled from each room's `commands.py`."""
+"""The command `rapport`, assembled from each room's `commands.py`.
+
+A room is imported when its command is called, so that the models on plain files start at once and need nothing that the
+services need; `--help` opens them all.
+"""
 
 from __future__ import annotations
 
-import typer
+import sys
+from collections.abc import Callable
 
-from contracts import commands as contracts
-from deploy.local import commands as local
-from deploy.local import running
-from services import operate
-from services.alerts.plain.age import age
-from services.chassis import commands as chassis
-from services.chassis import topics
+import typer
 
 app = typer.Typer(
     name="rapport",
@@ -18,19 +17,82 @@ app = typer.Typer(
     help="Rapport (客情): customers, contacts, surveys and early warnings on Kafka and MongoDB.",
     pretty_exceptions_show_locals=False,
 )
-app.add_typer(local.app, name="stack", help="Real Kafka and MongoDB on this machine, without Docker.")
-app.command("run")(running.run)
-app.command("publish")(running.publish)
-app.add_typer(contracts.schemas_app, name="schemas", help="Frozen schemas of events.")
-app.add_typer(topics.topics_app, name="topics", help="Topics as the contracts want them.")
-app.command("validate")(contracts.validate)
-app.add_typer(operate.app, name="dead", help="Events that could not be taken: list, show, replay.")
-app.command("refold")(operate.refold)
-app.command("age")(age)
-for command in chassis.app.registered_commands:
-    app.registered_commands.append(command)
+
+
+def _contracts() -> None:
+    from contracts import commands
+
+    app.add_typer(commands.schemas_app, name="schemas", help="Frozen schemas of events.")
+    app.command("validate")(commands.validate)
+
+
+def _stack() -> None:
+    from deploy.local import commands
+
+    app.add_typer(commands.app, name="stack", help="Real Kafka and MongoDB on this machine, without Docker.")
+
+
+def _running() -> None:
+    from deploy.local import running
+
+    app.command("run")(running.run)
+    app.command("publish")(running.publish)
+
+
+def _demo() -> None:
+    from deploy.demo import commands
+
+    app.command("demo")(commands.demo)
+
+
+def _topics() -> None:
+    from services.chassis import topics
+
+    app.add_typer(topics.topics_app, name="topics", help="Topics as the contracts want them.")
+
+
+def _operate() -> None:
+    from services import operate
+
+    app.add_typer(operate.app, name="dead", help="Events that could not be taken: list, show, replay.")
+    app.command("refold")(operate.refold)
+
+
+def _chassis() -> None:
+    from services.chassis import commands
+
+    app.registered_commands.extend(commands.app.registered_commands)
+
+
+def _alerts() -> None:
+    from services.alerts import commands
+
+    app.registered_commands.extend(commands.app.registered_commands)
+
+
+ROOMS: dict[Callable[[], None], tuple[str, ...]] = {
+    _stack: ("stack",),
+    _running: ("run", "publish"),
+    _demo: ("demo",),
+    _alerts: ("age",),
+    _contracts: ("schemas", "validate"),
+    _topics: ("topics",),
+    _operate: ("dead", "refold"),
+    _chassis: ("token", "settings", "metrics-table", "audit"),
+}
 
 
 def main() -> None:
     """Entry point of the installed command."""
+    wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    rooms = [room for room, names in ROOMS.items() if wanted in names] or list(ROOMS)
+    for room in rooms:
+        room()
+    if len(rooms) == 1:
+        # With a single command Typer would take its name for an argument.
+        app.callback()(lambda: None)
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -19,12 +19,12 @@ from services.chassis.refold import refold_subject
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.profiles.handlers import service as profiles_service
+from services.profiles.handlers import profiles_service
 from services.profiles.settings import ProfilesSettings
 
 SERVICES: dict[str, Callable[[], tuple[Service, Settings]]] = {
     "alerts": lambda: (alerts_service((settings := AlertsSettings()).rules), settings),
-    "profiles": lambda: (profiles_service, ProfilesSettings()),
+    "profiles": lambda: (profiles_service((settings := ProfilesSettings()).days), settings),
 }
 
 app = typer.Typer(no_args_is_help=True)

@@ -118,8 +118,7 @@ class TestDesk:
         state = self._state((head.name, subject))
         kinds = self.service.kinds
         kept = {at: one for at, one in state.documents.items() if not getattr(kinds[at[0]], "derived", True)}
-        rows = sorted(self.rows[subject], key=lambda row: (row["at"], row["time"], row["_id"]))
-        built = rebuild(self.service, head, subject, rows, self.now, dict(kept)).state
+        built = rebuild(self.service, head, subject, self.rows[subject], self.now, kept).state
         one = difference(self.service, state, built, self.now)
         self.said += one.said
         self._settle(one)

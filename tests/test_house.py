@@ -22,7 +22,7 @@ from services.operate import SERVICES
 ROOT = Path(__file__).parent.parent
 CODE = ("contracts", "services", "deploy")
 FUNCTION_LINES = 40  # without its docstring
-FILE_LINES = 300
+FILE_LINES = 320
 # What is longer, and how long it may be: one thing told in order, which cutting would only scatter.
 LONG_FUNCTIONS = {
     "services/chassis/runtime.py:Runtime._start": 45,
@@ -30,8 +30,8 @@ LONG_FUNCTIONS = {
 }
 LONG_FILES = {
     "services/chassis/apply.py": 400,
-    "services/chassis/intake.py": 330,
-    "services/chassis/runtime.py": 330,
+    "services/chassis/intake.py": 400,
+    "services/chassis/runtime.py": 400,
 }
 TEST_FILE_LINES = 400  # a test file is a list: it is read from the name of one test, not as a whole
 DOMAIN_FILES = {

@@ -74,6 +74,7 @@ class Books:
         self.purchases = [purchase for purchase in everything if purchase.customer in chosen]
         self.invoiced = [purchase for purchase in self.purchases if purchase.amount > 0]
         self.staff = staff()
+        self._managers = tuple(colleague for colleague in self.staff if colleague.supervisor)
 
     @property
     def given_away(self) -> int:
@@ -91,7 +92,7 @@ class Books:
         What would happen later is not told: at the end some invoices are not due yet, some are overdue.
         """
         waiting: dict[date, list[Event]] = defaultdict(list)
-        waiting[self.first_day] = [self._hired(colleague) for colleague in self.staff]
+        waiting[self.first_day] = [self._hired(colleague, at) for at, colleague in enumerate(self.staff)]
         bought: dict[date, list[Purchase]] = defaultdict(list)
         for purchase in self.purchases:
             bought[purchase.bought_on].append(purchase)
@@ -112,12 +113,12 @@ class Books:
             invoices = [invoice_for(self.seed, line) for line in lines if line.amount > 0]
             if invoices:
                 for at, step in enumerate(course_of(invoices)):
-                    yield self._event(ERP, step.id, account(customer), step.day, step.part, at, step.data)
+                    moment = self._moment(account(customer), step.day, step.part, at)
+                    yield _event(ERP, step.id, account(customer), moment, step.data)
 
     def _registered(self, customer: str, day: date) -> Iterator[Event]:
         name, language = customer_name(self.seed, customer)
-        managers = tuple(one for one in self.staff if one.supervisor)
-        owner = manager_of(self.seed, customer, managers)
+        owner = manager_of(self.seed, customer, self._managers)
         registered = CustomerRegistered(
             kind="person",
             name=name,
@@ -129,10 +130,10 @@ class Books:
         )
         assigned = OwnerAssigned(owner_id=owner.number, since=day)
         subject = account(customer)
-        yield self._event(CRM, f"{subject}/registered", subject, day, REGISTER, 0, registered)
-        yield self._event(CRM, f"{subject}/owner", subject, day, REGISTER, 1, assigned)
+        yield _event(CRM, f"{subject}/registered", subject, self._moment(subject, day, REGISTER, 0), registered)
+        yield _event(CRM, f"{subject}/owner", subject, self._moment(subject, day, REGISTER, 1), assigned)
 
-    def _hired(self, colleague: Colleague) -> Event:
+    def _hired(self, colleague: Colleague, at: int) -> Event:
         data = StaffRegistered(
             name=colleague.name,
             mail=colleague.mail,
@@ -143,30 +144,29 @@ class Books:
             language=colleague.language,
             channels=[Channel(kind="mail")],
         )
-        return self._event(HR, f"{colleague.number}/registered", colleague.number, self.first_day, REGISTER, 0, data)
+        # Team leads first: a supervisor is known before those who report to him.
+        moment = self._moment("staff", self.first_day, REGISTER, at)
+        return _event(HR, f"{colleague.number}/registered", colleague.number, moment, data)
 
     def _watermark(self, day: date) -> Event:
         moment = datetime.combine(day, DAY_ENDS, self.zone)
-        return Event(
-            id=f"completed/{day.isoformat()}",
-            source=ERP,
-            type=SourceCompleted.TYPE,
-            subject=f"source/{ERP.replace('/', '-')}",
-            time=moment,
-            data=SourceCompleted(source=ERP, up_to=moment),
-        )
+        data = SourceCompleted(source=ERP, up_to=moment)
+        return _event(ERP, f"completed/{day.isoformat()}", f"source/{ERP.replace('/', '-')}", moment, data)
 
-    def _event(self, source: str, id_: str, subject: str, day: date, part: int, at: int, data: Payload) -> Event:
+    def _moment(self, who: str, day: date, part: int, at: int) -> datetime:
         begins, seconds = HOURS[part]
         # Everyone has a moment of his own in each part of a day; `at` keeps the order of what follows one another.
-        offset = timedelta(seconds=crc32(subject.encode()) % seconds + at)
-        moment = datetime.combine(day, begins, self.zone) + offset
-        return Event(id=id_, source=source, type=data.TYPE, subject=subject, time=moment, data=data)
+        offset = timedelta(seconds=crc32(who.encode()) % seconds + at)
+        return datetime.combine(day, begins, self.zone) + offset
 
 
 def account(customer: str) -> str:
     """The customer's account in the demo's systems."""
     return f"C{customer}"
+
+
+def _event(source: str, id_: str, subject: str, moment: datetime, data: Payload) -> Event:
+    return Event(id=id_, source=source, type=data.TYPE, subject=subject, time=moment, data=data)
 
 
 def _order(event: Event) -> tuple[datetime, str]:

@@ -94,7 +94,10 @@ def invoice_for(seed: int, purchase: Purchase) -> Invoice:
 
 
 def course_of(invoices: Sequence[Invoice]) -> list[Step]:
-    """What happens to the invoices of one customer and one day; no step lies before the one that it follows."""
+    """What happens to the invoices of one customer and one day, the issues first.
+
+    What changes, uses or undoes an earlier step never comes before it, in the list and in time.
+    """
     first = invoices[0]
     steps = [_issued(invoice) for invoice in invoices]
     if len(invoices) > 1 and first.draw.random() < JOINT:

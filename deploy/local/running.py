@@ -55,12 +55,13 @@ def run(
             for one in started:
                 typer.echo(f"{one.name:10} {one.url}   log {one.log}")
             typer.echo("Ctrl-C stops the services; `rapport stack down` stops Kafka and MongoDB too.")
-            _until_interrupted()
+            until_interrupted()
         finally:
             services.stop(started[::-1], up)
 
 
-def _until_interrupted() -> None:
+def until_interrupted() -> None:
+    """Return at Ctrl-C."""
     done = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: done.set())
     try:

@@ -71,7 +71,8 @@ NOTES = Part("notes", Note, ACCOUNTS, derived=False)
 
 def invoice_key(company: str | None, invoice_id: str) -> str:
     """The key of an invoice within its customer: legal entity and number."""
-    return f"{company or ''}/{invoice_id}"
+    legal = (company or "").replace("%", "%25").replace("/", "%2F")
+    return f"{legal}/{invoice_id}"
 
 
 document_key = invoice_key  # settlements are numbered in the same way

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -81,7 +82,8 @@ class Clock:
                 self.metrics.retries.labels(stage="clock").inc()
             if not folded:
                 await self._wait()
-        await self.leases.release("clock")
+        with suppress(PyMongoError):  # it runs out by itself
+            await self.leases.release("clock")
 
     async def round(self) -> int:
         """Fold what is due, a batch of each kind; returns how many."""
@@ -96,6 +98,8 @@ class Clock:
                 # A head's document is the subject; a part's names it.
                 works.append(tick_work(kind, head, tick, row.get("s") or row["_id"], row.get("k", ""), row["due"]))
         self.metrics.due.set(len(works))
+        # After what is due: who waits for the clock to pass a moment must not find it passed and its alarms not yet counted.
+        self.metrics.clock.set(self.now.timestamp())
         self.metrics.late_seconds.set(max(((self.now - work.now).total_seconds() for work in works), default=0.0))
         if works:
             marks.reach(marks.IN_CLOCK)

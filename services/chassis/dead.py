@@ -66,6 +66,8 @@ async def replay(applier: Applier, service: Service, letter_id: str, corrected: 
         raise NotReplayed(f"The letter was {doc['status']} before.")
     if doc.get("value") is None and corrected is None:
         raise NotReplayed("Its content was removed when the customer was erased; there is nothing to replay.")
+    if doc.get("cut") and corrected is None:
+        raise NotReplayed(f"Only its first bytes were kept of {doc['cut']:,}; replay it with its content corrected.")
     value = corrected or bytes(doc["value"])
     headers = [(name, bytes(content)) for name, content in doc.get("headers", [])]
     now = datetime.now(UTC)
@@ -77,9 +79,7 @@ async def replay(applier: Applier, service: Service, letter_id: str, corrected: 
         origin = Origin(doc["topic"], doc["partition"], doc["offset"], doc.get("key"), value, tuple(headers))
         work = event_work(event, handler, now, origin, value)
         outcome = await applier.apply([work])
-        refused: Any = outcome.dead[0] if outcome.dead else None
-        if refused is None and outcome.applied == 0 and outcome.repeats == 0:
-            refused = Refused(doc["reason"], f"It was refused again: {doc['message']}")
+        refused: Any = outcome.refused[0] if outcome.refused else None
     except Refused as again:
         refused = again
     if refused is not None:

@@ -17,11 +17,11 @@ from .service import Service
 
 
 async def erase_rows(db: Database, service: Service, state: State, session: AsyncIOMotorClientSession) -> None:
-    """Remove what stands about a subject, in the transaction that folds his erasure (his own head is written there).
+    """Remove what stands about a subject, in the transaction that folds his erasure (which writes his own head).
 
-    Parts go whole; other heads of the same name are closed as his own is. Ledger rows lose subject and content, except rows of the types that `service.books` names (law
-    keeps books): these lose the subject alone. Dead letters keep ids and reason. What waits in the outbox with
-    content about him (snapshots) goes unsent.
+    Parts go whole; heads of other kinds under his name are closed as his own is. Ledger rows lose subject and content,
+    except rows of the types that `service.books` names (law keeps books): these lose the subject alone. Dead letters
+    keep ids and reason. What waits in the outbox with content about him (snapshots) goes unsent.
     """
     subject = state.subject
     closed = {"_id": "$_id", "v": {"$add": [{"$ifNull": ["$v", 0]}, 1]}, "spoke": {"$ifNull": ["$spoke", 0]}}

@@ -10,27 +10,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from contracts.envelope import Event, decode, encode_data
-from contracts.refusal import Refused
-from contracts.registry import MODELS
-
 from .apply import Applier, Outcome, Position
-from .logtime import LogTime, millis
+from .logtime import LogTime
+from .reader import Read, Reader
 from .service import Service
-from .work import Dead, Origin, Work, dead_of_record, event_work
 
 HOLD = 1.0  # seconds between polls of a held assignment; aiokafka gives a member up after 300 without
 FETCH_WAIT_MS = 100  # how long the broker sits on an empty fetch: the grain of "read to its end"
+COMMIT_WAIT = 5.0  # seconds; without a broker aiokafka would wait for ever
+TROUBLE = 60.0  # seconds of errors that no waiting heals, after which the process ends: a new one starts clean
 log = structlog.get_logger(__name__)
 
 
@@ -38,77 +35,6 @@ class OffsetGoneError(RuntimeError):
     """The record to be read next is no longer in the log: records have expired unread, and reading on would lose them
     without a word.
     """
-
-
-@dataclass(slots=True)
-class Read:
-    """A batch as read: what to apply, what could not be read, and how far that takes each partition."""
-
-    works: list[Work]
-    dead: list[Dead]
-    positions: list[Position]
-    records: int
-
-
-class Reader:
-    """Records to work: pure but for the log time it moves along."""
-
-    def __init__(self, service: Service, time: LogTime, limit: int) -> None:
-        self.handlers = service.handlers
-        self.time = time
-        self.limit = limit
-
-    def read(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> Read:
-        """Decode a batch. A record that cannot be read becomes a dead letter; one of a type this service does not
-        take is passed over.
-        """
-        out = Read([], [], [], 0)
-        for tp, records in batch.items():
-            place = (tp.topic, tp.partition)
-            for record in records:
-                self._record(place, record, out)
-            out.records += len(records)
-            out.positions.append(Position(tp.topic, tp.partition, records[-1].offset + 1, self.time.marks[place]))
-        return out
-
-    def _record(self, place: tuple[str, int], record: ConsumerRecord, out: Read) -> None:
-        origin = Origin(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
-        appended = millis(record.timestamp)
-        if record.value is None or self._not_ours(record):
-            self.time.moment(place, record.timestamp, None)
-            return
-        try:
-            if len(record.value) > self.limit:
-                raise Refused(
-                    "too_large",
-                    f"The event has {len(record.value):,} bytes; at most {self.limit:,} are taken. Send less in one event.",
-                )
-            event = decode(record.value, record.headers, record.key, received_at=appended)
-        except Refused as refused:
-            out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))
-            return
-        now = self.time.moment(place, record.timestamp, event.time)
-        handler = self.handlers.get(event.type)
-        if handler is not None and not handler.own:
-            out.works.append(event_work(event, handler, now, origin, body_of(record, event)))
-
-    def _not_ours(self, record: ConsumerRecord) -> bool:
-        # Read from the header alone: another service's events cost no decoding. In a simulation their times move the
-        # clock, so they are read.
-        if self.time.mode == "events":
-            return False
-        for name, value in record.headers:
-            if name == "ce_type":
-                kind = value.decode(errors="replace")
-                return kind in MODELS and kind not in self.handlers
-        return False
-
-
-def body_of(record: ConsumerRecord, event: Event) -> bytes:
-    """The payload's JSON: the value itself in binary mode."""
-    if any(name == "ce_id" for name, _ in record.headers):
-        return bytes(record.value)
-    return encode_data(event.data)
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -136,9 +62,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self.metrics = applier.metrics
         self.next: dict[TopicPartition, int] = {}
         self.stopping = False
-        self.failed: Exception | None = None
+        self._troubled: float | None = None
         self._busy = asyncio.Lock()
         self._applying: asyncio.Task[Outcome] | None = None
+        self._polled: dict[TopicPartition, int] = {}
         self._beaten = 0.0
         self.broker = broker
         self.subscriber = broker.subscriber(
@@ -164,23 +91,45 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
         Raises:
             OffsetGoneError: records have expired unread; an operator has to decide.
+            KafkaError: one that waiting does not heal has lasted for a minute (the group has shut this process out).
         """
         while not self.stopping:
             try:
-                batch = await self.consumer.getmany(timeout_ms=200, max_records=self.batch)
-                if batch:
-                    await self._take(batch)
-                await self._beat()
+                await self._turn()
             except OffsetOutOfRangeError as gone:
                 raise OffsetGoneError(f"{gone}: records have expired before they were read; see the runbook") from gone
-            except NoOffsetForPartitionError:
-                await self._place(self.consumer.assignment())
             except KafkaError as error:
-                log.warning("intake.broker", error=type(error).__name__)
-                self.metrics.retries.labels(stage="intake").inc()
+                self._endure(error)
                 await asyncio.sleep(0.2)
-            if self.failed is not None:
-                raise self.failed
+            else:
+                self._troubled = None
+
+    async def _turn(self) -> None:
+        batch = {}
+        try:
+            batch = await self.consumer.getmany(timeout_ms=200, max_records=self.batch)
+        except NoOffsetForPartitionError:
+            pass  # the group has none; ours is put in its place below
+        except OffsetOutOfRangeError as gone:
+            if any(tp in self.next for tp in gone.args[0]):  # else it was the group's offset: ours is put in its place
+                raise
+        if batch:
+            await self._take(batch)
+        if new := self.consumer.assignment() - self.next.keys():
+            placing = asyncio.create_task(self._place(new))
+            await self._held(placing, leave=True)
+            if not placing.cancelled():
+                placing.result()
+        await self._beat()
+
+    def _endure(self, error: KafkaError) -> None:
+        log.warning("intake.broker", error=type(error).__name__)
+        self.metrics.retries.labels(stage="intake").inc()
+        if error.retriable or isinstance(error, KafkaTimeoutError):
+            return
+        self._troubled = self._troubled or time.monotonic()
+        if time.monotonic() - self._troubled > TROUBLE:
+            raise error
 
     async def stop(self) -> None:
         """Take no more; the batch in hand is finished. `run` then returns by itself."""
@@ -198,15 +147,16 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             self.metrics.batch_records.observe(read.records)
             self._applying = asyncio.create_task(self.applier.apply(read.works, read.positions, read.dead))
             try:
-                outcome = await self._held(self._applying)
-            except asyncio.CancelledError:
-                if self._applying.cancelled() and not self.stopping:
+                await self._held(self._applying)
+                if self._applying.cancelled():
                     return  # the partitions went while the database was away; their next reader has the batch
-                raise
+                outcome = self._applying.result()
             finally:
                 self._applying = None
             for position in read.positions:
-                self.next[TopicPartition(position.topic, position.partition)] = position.next
+                tp = TopicPartition(position.topic, position.partition)
+                if tp in self.next:  # gone meanwhile, it may come back at another place
+                    self.next[tp] = position.next
             self._count(read, outcome)
             self.woken(outcome)
             await self._commit(read.positions)
@@ -218,25 +168,40 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             return []  # not placed yet: read again after it is
         return records if records[0].offset >= start else [record for record in records if record.offset >= start]
 
-    async def _held(self, task: asyncio.Task[Outcome]) -> Outcome:
-        """Wait for the applier, polling the paused assignment meanwhile so that the group is kept."""
-        while not task.done():
-            await asyncio.wait({task}, timeout=HOLD)
-            if not task.done() and (held := self.consumer.assignment()):
-                self.consumer.pause(*held)
-                for tp, records in (await self.consumer.getmany(*held, timeout_ms=10)).items():
-                    self.consumer.seek(tp, records[0].offset)
+    async def _held(self, task: asyncio.Task[Any], *, leave: bool = False) -> None:
+        """Wait until `task` is over (with `leave`: or the process stops), polling the paused assignment meanwhile so
+        that the group is kept.
+        """
+        try:
+            while not (await asyncio.wait({task}, timeout=HOLD))[0]:
+                if leave and self.stopping:
+                    task.cancel()
+                await self._poll_nothing()
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait({task})  # what it has begun is brought to an end before anyone goes on
+            raise
         if paused := self.consumer.paused():
             self.consumer.resume(*paused)
-        return await task
+
+    async def _poll_nothing(self) -> None:
+        try:
+            async with asyncio.timeout(HOLD):  # in a rebalance a poll waits for its end, and that may wait for us
+                if held := self.consumer.assignment():
+                    self.consumer.pause(*held)
+                    for tp, records in (await self.consumer.getmany(*held, timeout_ms=10)).items():
+                        self.consumer.seek(tp, records[0].offset)
+        except (KafkaError, TimeoutError) as error:
+            log.info("intake.held", error=type(error).__name__)
 
     async def _commit(self, positions: Iterable[Position]) -> None:
         offsets = {TopicPartition(p.topic, p.partition): p.next for p in positions}
         held = self.consumer.assignment()
         try:
             if mine := {tp: at for tp, at in offsets.items() if tp in held}:
-                await self.consumer.commit(mine)
-        except (KafkaError, IllegalStateError) as error:
+                async with asyncio.timeout(COMMIT_WAIT):
+                    await self.consumer.commit(mine)
+        except (KafkaError, TimeoutError) as error:
             # Harmless: the applied offsets stand in the database and win on the next assignment.
             log.info("intake.commit_refused", error=type(error).__name__)
 
@@ -253,23 +218,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 self._applying.cancel()
         self.applier.cache.clear()
         for tp in revoked:
+            self._polled.pop(tp, None)
             if self.next.pop(tp, None) is not None:
                 self.metrics.forget(tp.topic, tp.partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Start each partition where the database says it was applied to, else at its beginning."""
-        try:
-            await self._place(set(assigned))
-        except (OffsetGoneError, KafkaError) as error:
-            self.failed = error
+        """Nothing yet: `run` places them, and can wait for a database that is away without holding the group up."""
 
     async def _place(self, partitions: set[TopicPartition]) -> None:
-        if not partitions:
-            return
+        """Start each partition where the database says it was applied to, else at its beginning."""
         stored = await self.applier.positions()
         first = await self.consumer.beginning_offsets(list(partitions))
         last = await self.consumer.end_offsets(list(partitions))
-        for tp in partitions:
+        for tp in partitions & self.consumer.assignment():
             start, clock = stored.get((tp.topic, tp.partition), (first[tp], None))
             if not first[tp] <= start <= last[tp]:
                 raise OffsetGoneError(
@@ -282,7 +243,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self.metrics.partitions.set(len(self.consumer.assignment()))
 
     async def _beat(self) -> None:
-        """Once a second: lag, and the clock of partitions read to their end."""
+        """Ten times a second: lag, and the clock of partitions read to their end.
+
+        That a partition holds no more is known of the moment at which the last fetch was sent, not of the one at which
+        its answer was looked at; the answer before it came in earlier than that.
+        """
         if time.monotonic() - self._beaten < 0.1:
             return
         self._beaten = time.monotonic()
@@ -294,7 +259,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             behind = max(0, high - next_)
             mark = self.time.marks.get((tp.topic, tp.partition))
             self.metrics.lag(tp.topic, tp.partition, behind, mark.timestamp() if mark else None)
-            if behind == 0 and (at := self.time.read_to_end((tp.topic, tp.partition), polled)) is not None:
+            asked, self._polled[tp] = self._polled.get(tp, polled), polled
+            if behind or asked == polled:
+                continue
+            if (at := self.time.read_to_end((tp.topic, tp.partition), asked)) is not None:
                 ended.append(Position(tp.topic, tp.partition, next_, at))
         if ended:
             await self.applier.move(ended)

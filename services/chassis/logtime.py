@@ -23,10 +23,12 @@ class LogTime:
 
     def moment(self, place: Place, appended_ms: int, event_time: datetime | None) -> datetime:
         """When a record counts as known; never earlier than the records before it."""
-        at = millis(appended_ms) if self.mode == "log" or event_time is None else event_time
         held = self.marks.get(place)
         if self.mode == "events" and event_time is None:
-            at = held or at
+            # It tells nothing of simulated time; its append time would push that into the present.
+            self.marks.setdefault(place, millis(0))
+            return held or millis(appended_ms)
+        at = event_time if self.mode == "events" and event_time is not None else millis(appended_ms)
         if held is not None and held > at:
             at = held
         self.marks[place] = at

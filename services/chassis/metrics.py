@@ -147,6 +147,9 @@ class Metrics(MetricSet):
             "rapport_deadlines_withheld", "Deadlines that wait because a feed they rest on is silent."
         )
         self.ticks = self.counter("rapport_deadlines_folded_total", "Deadlines folded.")
+        self.clock = self.gauge(
+            "rapport_clock_seconds", "The service's clock: up to when all feeds are known, in seconds since 1970."
+        )
         self.clock_behind = self.gauge(
             "rapport_clock_behind_seconds",
             "How far the clock is behind the wall clock because records lie unread, in seconds.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import zlib
 
-from contracts.envelope import Event, encode
+from contracts.envelope import MAX_BYTES, Event, encode
 from contracts.registry import topic_of
 
 from .mongo import Collection, Doc, Index
@@ -20,6 +20,7 @@ OUTBOX = Collection("outbox", (Index((("shard", 1), ("at", 1))),))
 DEAD = Collection("dead", (Index((("status", 1), ("at", -1))), Index((("subject", 1),))))
 
 ORIGINAL = "x-rapport-original-"
+CUT = 900_000  # bytes of a dead letter's content that are kept; with its headers it still fits into a record
 
 
 def shard_of(subject: str, shards: int) -> int:
@@ -33,12 +34,18 @@ def now_us() -> int:
 
 
 def rows_of(said: list[Event], spoke: int, shards: int) -> tuple[list[Doc], int]:
-    """Outbox rows for what one subject said, after `spoke`; returns the new `spoke`."""
+    """Outbox rows for what one subject said, after `spoke`; returns the new `spoke`.
+
+    Raises:
+        ValueError: an event is larger than the broker takes; it would hold up all behind it.
+    """
     rows: list[Doc] = []
     at = max(spoke, now_us())
     for event in said:
         at += 1
         record = encode(event)
+        if record.value is not None and len(record.value) > MAX_BYTES:
+            raise ValueError(f"{event.type} of {len(record.value):,} bytes is more than the broker takes")
         rows.append(
             {
                 "_id": event.id,
@@ -79,12 +86,15 @@ def dead_doc(dead: Dead) -> Doc:
         "type": event.type if event else _header(dead, "ce_type"),
         "source": event.source if event else _header(dead, "ce_source"),
         "event_id": event.id if event else _header(dead, "ce_id"),
-        "subject": event.subject if event else _header(dead, "ce_subject"),
+        # Where it cannot be read the key stands in, so that an erasure finds the letter.
+        "subject": event.subject if event else _header(dead, "ce_subject") or _key(dead),
     }
     if origin is not None:
         doc |= {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
         if not dead.bare:
-            doc |= {"key": origin.key, "value": origin.value, "headers": [list(pair) for pair in origin.headers]}
+            doc |= {"key": origin.key, "value": _cut(origin.value), "headers": [list(pair) for pair in origin.headers]}
+            if origin.value is not None and len(origin.value) > CUT:
+                doc["cut"] = len(origin.value)
     return doc
 
 
@@ -108,9 +118,19 @@ def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:
         "at": now_us(),
         "topic": f"rapport.dead.{service}",
         "key": key,
-        "value": None if dead.bare else origin.value,
+        "value": None if dead.bare else _cut(origin.value),
         "headers": headers,
     }
+
+
+def _cut(value: bytes | None) -> bytes | None:
+    # Larger than the broker takes, it would hold its shard of the outbox up for ever.
+    return value if value is None else value[:CUT]
+
+
+def _key(dead: Dead) -> str | None:
+    key = dead.origin.key if dead.origin else None
+    return None if key is None else key.decode(errors="replace")
 
 
 def _header(dead: Dead, name: str) -> str | None:

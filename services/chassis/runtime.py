@@ -272,6 +272,8 @@ class Runtime:
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> set[Place]:
         topics = await admin.describe_topics(list(self.service.feeds))
+        if any(topic["error_code"] or not topic["partitions"] for topic in topics):
+            return set()  # what the broker cannot describe now may hold anything: the clock waits
         return {(topic["topic"], part["partition"]) for topic in topics for part in topic["partitions"]}
 
     async def _beat(self) -> None:
@@ -294,9 +296,12 @@ class Runtime:
         await self.client.admin.command("ping")
 
     async def _kafka_answers(self) -> None:
-        if self.intake is None or self.intake.failed is not None:
-            raise NotReadyError("the intake has stopped; see the log")
-        await self.intake.consumer.end_offsets(list(self.intake.consumer.assignment())[:1])
+        if self.intake is None:
+            raise NotReadyError("the intake has not started")
+        if some := list(self.intake.consumer.assignment())[:1]:
+            await self.intake.consumer.end_offsets(some)
+        else:
+            await self.intake.consumer.topics()
 
     async def close(self) -> None:
         """Let go of everything; a process that only looked in calls this itself."""

@@ -102,6 +102,7 @@ class Service:
 
         def register(fold: Fold) -> Fold:
             self.handlers[payload.TYPE] = Handler(fold, head, keep=True, own=True)
+            self.kinds.setdefault(head.name, head)
             return fold
 
         return register

@@ -175,8 +175,9 @@ def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
     headers = dict(origin.headers)
     source, event_id = headers.get("ce_source"), headers.get("ce_id")
     place = f"{origin.topic}/{origin.partition}/{origin.offset}"
-    given = source and event_id
-    name = name_of(source.decode(errors="replace"), event_id.decode(errors="replace")) if given else place
+    name = place
+    if source and event_id:
+        name = name_of(source.decode(errors="replace"), event_id.decode(errors="replace"))
     return Dead(name[:512], refused.reason, refused.message, now, origin, refused.field)
 
 

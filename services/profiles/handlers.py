@@ -11,8 +11,8 @@ from contracts.events import customers, staff
 from contracts.events.lifecycle import ProfileErased
 from contracts.payload import Payload
 from contracts.refusal import Refused
-from services.chassis.aggregate import Desk
-from services.chassis.service import Before, Service
+from services.chassis.aggregate import Desk, Kind
+from services.chassis.service import Before, Needs, Service
 from services.profiles.emits import limit_changed, tell, tell_staff
 from services.profiles.model.consents import Consent, ConsentBook, with_consent
 from services.profiles.model.customer import Customer, Link, Stamp, as_of, assign, given, learn, link, named_on, tenures
@@ -23,6 +23,7 @@ from services.profiles.model.staff import Card, Leaving, Staff, described, leave
 from services.profiles.store import CONSENTS, CUSTOMERS, LIMITS, STAFF, STAFF_TOLD, TOLD, Told, export
 
 Handle = Callable[[CompanyDays, Desk, Event], None]
+Needed = tuple[tuple[Kind, str], ...]
 _STAFF = "staff/"
 # Parties that are no customer accounts: the company's own units, positions and people, and what is no person at all.
 _OTHERS = ("territory/", "unit/", "position/", _STAFF, "wave/", "instrument/", "product/")
@@ -33,24 +34,24 @@ def profiles_service(days: CompanyDays) -> Service:
     # The clock waits for customers alone: the staff topic can be silent for months.
     service = Service("profiles", feeds=("rapport.customers",), snapshots=("rapport.profiles",))
     service.stores(CUSTOMERS, LIMITS, CONSENTS, TOLD, STAFF, STAFF_TOLD)
-    of_customers: dict[type[Payload], Handle] = {
-        customers.CustomerRegistered: customer_described,
-        customers.CustomerChanged: customer_described,
-        customers.CustomerLinked: customer_linked,
-        customers.OwnerAssigned: owner_assigned,
-        customers.CreditLimitSet: credit_limit_set,
-        customers.ConsentChanged: consent_changed,
-        customers.CustomerErased: customer_erased,
+    of_customers: dict[type[Payload], tuple[Handle, Needs]] = {
+        customers.CustomerRegistered: (customer_described, _told),
+        customers.CustomerChanged: (customer_described, _told),
+        customers.CustomerLinked: (customer_linked, _nothing),
+        customers.OwnerAssigned: (owner_assigned, _told),
+        customers.CreditLimitSet: (credit_limit_set, _limits),
+        customers.ConsentChanged: (consent_changed, _consents),
+        customers.CustomerErased: (customer_erased, _nothing),
     }
-    for payload, handle in of_customers.items():
-        service.on(payload, CUSTOMERS)(partial(_of_customer, handle, days))
+    for payload, (handle, needs) in of_customers.items():
+        service.on(payload, CUSTOMERS, needs=needs)(partial(_of_customer, handle, days))
     of_staff: dict[type[Payload], Handle] = {
         staff.StaffRegistered: staff_described,
         staff.StaffChanged: staff_described,
         staff.StaffLeft: staff_left,
     }
     for payload, handle in of_staff.items():
-        service.on(payload, STAFF)(partial(_of_staff, handle, days))
+        service.on(payload, STAFF, needs=_staff_told)(partial(_of_staff, handle, days))
     service.due(CUSTOMERS)(partial(owner_due, days))
     service.due(STAFF)(partial(leaving_due, days))
     service.after_refold(CUSTOMERS)(partial(customer_refolded, days))
@@ -58,6 +59,26 @@ def profiles_service(days: CompanyDays) -> Service:
     service.eraser = partial(customer_erased, days)
     service.exporter = export
     return service
+
+
+def _nothing(event: Event) -> Needed:
+    return ()
+
+
+def _told(event: Event) -> Needed:
+    return ((TOLD, ""),)
+
+
+def _limits(event: Event) -> Needed:
+    return ((LIMITS, cast("customers.CreditLimitSet", event.data).company or ""),)
+
+
+def _consents(event: Event) -> Needed:
+    return ((CONSENTS, cast("customers.ConsentChanged", event.data).purpose),)
+
+
+def _staff_told(event: Event) -> Needed:
+    return ((STAFF_TOLD, ""),)
 
 
 def key_of(event: Event) -> FactKey:

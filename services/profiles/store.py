@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from contracts.events.profiles import ProfileChanged
-from services.chassis.aggregate import Head, Part
+from services.chassis.aggregate import Head, Part, named
 from services.chassis.mongo import Database, Doc, Index, find, from_doc
 from services.profiles.model.consents import ConsentBook
 from services.profiles.model.customer import Customer
@@ -128,14 +128,15 @@ async def export(db: Database, subject: str) -> dict[str, list[Doc]]:
     held = {head.name: await find(db, head.name, {"_id": subject}) for head in (CUSTOMERS, STAFF)}
     for part in PARTS:
         held[part.name] = await find(db, part.name, {"s": subject}, sort=[("_id", 1)])
-    rows = await find(db, "ledger", {"s": subject}, sort=[("at", 1), ("time", 1)])
-    held["facts"] = [
-        {"source": row["_id"][: row["n"]], "id": row["_id"][row["n"] + 1 :], "type": row["t"], "time": row["time"]}
-        | {"data": msgspec.json.decode(row["d"]) if "d" in row else None}
-        for row in rows
-    ]
+    held["facts"] = [_fact(row) for row in await find(db, "ledger", {"s": subject}, sort=[("at", 1), ("o", 1)])]
     held["dead"] = [
         doc | {name: bytes(doc[name]).decode(errors="replace") for name in ("key", "value") if doc.get(name)}
         for doc in await find(db, "dead", {"subject": subject}, sort=[("_id", 1)], fields={"headers": 0})
     ]
     return {name: docs for name, docs in held.items() if docs}
+
+
+def _fact(row: Doc) -> Doc:
+    source, event_id = named(row["_id"])
+    data = msgspec.json.decode(row["d"]) if "d" in row else None
+    return {"source": source, "id": event_id, "type": row["t"], "time": row["time"], "data": data}

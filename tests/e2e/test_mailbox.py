@@ -7,7 +7,8 @@ import contextlib
 import smtplib
 import sqlite3
 from collections.abc import Iterator
-from email.message import EmailMessage
+from email.header import Header
+from email.message import EmailMessage, Message
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def letter(subject: str = "Hello", *, to: str = "ann@example.test", message_id: 
     return message
 
 
-def post(mailbox: MailboxProcess, *messages: EmailMessage, to: str | list[str] | None = None) -> None:
+def post(mailbox: MailboxProcess, *messages: Message, to: str | list[str] | None = None) -> None:
     with smtplib.SMTP(mailbox.host, mailbox.smtp_port, timeout=10) as server:
         for message in messages:
             assert server.send_message(message, to_addrs=to) == {}
@@ -75,6 +76,17 @@ def test_a_mail_to_anybody_is_taken_and_read_back_whole(mailbox: MailboxProcess,
     assert mail["text"] == "plain words 中文\n.\n.. dots at the start of lines\n"
     assert mail["html"].strip() == f"<p>rich words</p>{EVIL}"
     assert mail["headers"]["Message-ID"] == "<one@example.test>"
+
+
+def test_a_long_name_in_two_scripts_keeps_its_blanks(mailbox: MailboxProcess, since: int) -> None:
+    name = "上海云帆国际贸易有限公司 Cloud Sail Trading 上海云帆国际贸易有限公司"
+    message = Message()
+    message["From"] = f"{Header(name, 'utf-8').encode()} <alerts@example.test>"
+    message["Subject"] = Header(name, "utf-8").encode()
+    message["To"] = "ann@example.test"
+    post(mailbox, message)
+    (item,) = listed(mailbox, since)
+    assert (item["from"], item["subject"]) == (f"{name} <alerts@example.test>", name)
 
 
 def test_the_same_message_id_again_is_counted_not_listed_twice(mailbox: MailboxProcess, since: int) -> None:

@@ -1,0 +1,236 @@
+"""The demo: a stack of its own, the services as separate processes, 18 months of books, and a comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import typer
+from aiokafka import AIOKafkaProducer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from deploy.demo.books import ABOUT, Books
+from deploy.demo.replay import Replay
+from deploy.demo.watch import Watch
+from deploy.local import services, stack
+from deploy.local.paths import default_home
+from deploy.local.report import for_terminal
+from deploy.local.running import prepare, until_interrupted
+from services.chassis.auth import Role
+from services.chassis.settings import Settings
+from services.chassis.tokens import LocalIssuer
+
+Draw = Callable[[dict[str, str]], None]
+SLOWEST = 0.5  # seconds between two looks at the figures
+PLAIN = 5.0  # seconds between two lines where no terminal is
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What stands at the end, on both sides."""
+
+    standing: frozenset[str]
+    overdue: frozenset[str]
+    raised: int
+    news: int
+    sent: int
+    suppressed: int
+    bounced: int
+    mails: int
+
+    @property
+    def agrees(self) -> bool:
+        """Alerts standing are the overdue invoices of `rapport age`, and every one raised was sent or has a reason."""
+        some = bool(self.standing and self.overdue and self.sent)
+        told = self.sent + self.suppressed == self.news and self.mails == self.sent and not self.bounced
+        return some and self.standing == self.overdue and told
+
+
+def run(*, once: bool, customers: int | None, seed: int) -> int:
+    """Run the demo; returns the exit code: 0 where both sides agree."""
+    typer.echo(ABOUT)
+    home = default_home().root / "demo"
+    report = for_terminal()
+    stack.wipe(home, report=report)  # a replay begins at its beginning
+    up = stack.up(home, report=report)
+    started: list[services.Running] = []
+    try:
+        prepare(up)
+        mailbox, smtp = services.start_mailbox(up)
+        started.append(mailbox)
+        env = {
+            "RAPPORT_CLOCK": "events",
+            "RAPPORT_CLOCK_POLL_MS": "50",
+            "RAPPORT_ALERTS_SMTP_PORT": str(smtp),
+            "RAPPORT_ALERTS_MAIL_CONNECTIONS": "4",
+            "RAPPORT_ALERTS_MAIL_BATCH": "200",
+        }
+        started += [services.start_service(up, name, env) for name in services.SERVICES]
+        services.wait_ready(started)
+        compared = asyncio.run(_replay(up, started, Books(seed, customers)))
+        _show(compared)
+        _addresses(up, started)
+        if not once:
+            typer.echo("Ctrl-C ends the demo.")
+            until_interrupted()
+        return 0 if compared.agrees else 1
+    finally:
+        services.stop(started[::-1], up)
+        stack.down(home)
+
+
+async def _replay(up: stack.Stack, started: list[services.Running], books: Books) -> Compared:
+    urls = {one.name: one.url for one in started}
+    mailbox = urls.pop("mailbox")
+    watch = Watch(up.kafka, urls)
+    producer = AIOKafkaProducer(bootstrap_servers=up.kafka, enable_idempotence=True, acks="all", linger_ms=5)
+    await producer.start()
+    replay = Replay(books, producer, watch.reached)
+    follow = asyncio.create_task(watch.follow())
+    show = asyncio.create_task(_progress(replay, watch))
+    try:
+        await _while_all_live(replay.run(), started, follow)
+        await _while_all_live(watch.settled(), started, follow)
+    finally:
+        for task in (follow, show):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await producer.stop()
+    folder = up.home / "books"
+    invoices, settlements = replay.final.write(folder)
+    overdue = await asyncio.to_thread(_aged, invoices, settlements, books)
+    tally = watch.tally
+    count = (await watch.client.get(f"{mailbox}/api/count")).json()
+    standing = await _standing(up, urls["alerts"])
+    await watch.client.aclose()
+    return Compared(
+        standing, overdue, len(tally.raised), len(tally.news), len(tally.sent), len(tally.suppressed),
+        len(tally.bounced), count["messages"],
+    )  # fmt: skip
+
+
+async def _while_all_live(
+    work: Coroutine[None, None, None], started: list[services.Running], follow: asyncio.Task[None]
+) -> None:
+    task = asyncio.create_task(work)
+    while not task.done():
+        await asyncio.wait({task, follow}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+        dead = next((one for one in started if not one.alive), None)
+        if dead is not None or (follow.done() and not task.done()):
+            task.cancel()
+            if dead is None:
+                follow.result()
+            raise RuntimeError(f"{dead.name if dead else 'the watch'} ended:\n{dead.tail() if dead else ''}")
+    await task
+
+
+def _aged(invoices: Path, settlements: Path, books: Books) -> frozenset[str]:
+    """What `rapport age` calls overdue on the same books, without what is disputed: a dispute suspends the alert."""
+    command = [
+        sys.executable,
+        "-m",
+        "services.cli",
+        "age",
+        "--invoices",
+        str(invoices),
+        "--settlements",
+        str(settlements),
+    ]
+    done = subprocess.run(
+        [*command, "--as-of", books.last_day.isoformat(), "--json"], capture_output=True, text=True, check=True
+    )
+    disputed = {line.split(",")[0] for line in invoices.read_text().splitlines() if line.endswith(",true")}
+    items = json.loads(done.stdout)["open_items"]
+    return frozenset(item["invoice"] for item in items if int(item["days_past_due"]) > 0) - disputed
+
+
+async def _standing(up: stack.Stack, url: str) -> frozenset[str]:
+    """The invoices with a standing alert, page by page from the API as any client would read them."""
+    token = LocalIssuer(Settings(home=up.home)).issue("demo", [Role.ADMIN])
+    found: set[str] = set()
+    cursor: str | None = None
+    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
+        while True:
+            query = {"state": "standing", "limit": "500"} | ({"cursor": cursor} if cursor else {})
+            page = (await client.get("/alerts", params=query)).raise_for_status().json()
+            found.update(item["invoice"] for item in page["items"])
+            cursor = page.get("next")
+            if cursor is None:
+                return frozenset(found)
+
+
+async def _progress(replay: Replay, watch: Watch) -> None:
+    console = Console()
+    began, before, at = time.monotonic(), 0.0, time.monotonic()
+    with _canvas(console) as draw:
+        while True:
+            await asyncio.sleep(SLOWEST if console.is_terminal else PLAIN)
+            figures = watch.figures
+            applied = sum(one.get("rapport_events_applied_total", 0) for one in figures.values())
+            now = time.monotonic()
+            draw(
+                {
+                    "day": replay.day.isoformat(),
+                    "events sent": f"{replay.sent:,}",
+                    "events/s": f"{(applied - before) / (now - at):,.0f}",
+                    "lag": f"{sum(one.get('rapport_lag_records', 0) for one in figures.values()):,.0f}",
+                    "alerts raised": f"{len(watch.tally.raised):,}",
+                    "standing": f"{len(watch.tally.standing):,}",
+                    "mails": f"{len(watch.tally.sent):,}",
+                    "time": f"{now - began:.0f} s",
+                }
+            )
+            before, at = applied, now
+            await watch.read("profiles")
+
+
+@contextmanager
+def _canvas(console: Console) -> Iterator[Draw]:
+    if not console.is_terminal:
+        yield lambda row: typer.echo("  ".join(f"{name} {value}" for name, value in row.items()))
+        return
+    with Live(console=console, refresh_per_second=4) as live:
+
+        def draw(row: dict[str, str]) -> None:
+            table = Table(*row, box=None)
+            table.add_row(*row.values())
+            live.update(table)
+
+        yield draw
+
+
+def _show(compared: Compared) -> None:
+    table = Table("at the end", "count", title="Do both sides agree?")
+    table.add_row("alerts standing", f"{len(compared.standing):,}")
+    table.add_row("overdue by `rapport age` on the same books", f"{len(compared.overdue):,}")
+    table.add_row("alerts raised", f"{compared.raised:,}")
+    table.add_row("notifications due (raised or reopened)", f"{compared.news:,}")
+    table.add_row("notifications sent", f"{compared.sent:,}")
+    table.add_row("suppressed with a reason", f"{compared.suppressed:,}")
+    table.add_row("bounced", f"{compared.bounced:,}")
+    table.add_row("mails in the mailbox", f"{compared.mails:,}")
+    Console().print(table)
+    for invoice in sorted(compared.standing ^ compared.overdue)[:10]:
+        typer.echo(f"only on one side: {invoice}", err=True)
+    typer.echo("They agree." if compared.agrees else "They do NOT agree; see above.")
+
+
+def _addresses(up: stack.Stack, started: list[services.Running]) -> None:
+    token = LocalIssuer(Settings(home=up.home)).issue("demo", [Role.ADMIN])
+    for one in started:
+        typer.echo(f"{one.name:10} {one.url}")
+    typer.echo(f"kafka      {up.kafka}\nmongo      {up.mongo}\ntoken      {token}")
+    alerts = next(one.url for one in started if one.name == "alerts")
+    typer.echo(f'try        curl -H "Authorization: Bearer $TOKEN" {alerts}/alerts')

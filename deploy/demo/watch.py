@@ -1,0 +1,101 @@
+"""What the demo shows while it runs, read where others would read it: from /metrics and from the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+from aiokafka import AIOKafkaConsumer
+
+from contracts.envelope import decode
+from contracts.events import alerts
+from contracts.refusal import Refused
+
+_SAMPLE = re.compile(r"^(rapport_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been said of alerts, by distinct ids: a repeat on the wire counts once."""
+
+    raised: set[str] = field(default_factory=set)
+    standing: set[str] = field(default_factory=set)
+    sent: set[str] = field(default_factory=set)
+    suppressed: dict[str, str] = field(default_factory=dict)
+    bounced: set[str] = field(default_factory=set)
+    news: set[tuple[str, str]] = field(default_factory=set)  # raised or reopened, each at its moment
+
+    def take(self, data: object) -> None:
+        """Count one fact."""
+        if isinstance(data, alerts.AlertRaised | alerts.AlertReopened):
+            if isinstance(data, alerts.AlertRaised):
+                self.raised.add(data.alert_id)
+                self.news.add((data.alert_id, data.raised_at.isoformat()))
+            else:
+                self.news.add((data.alert_id, data.reopened_at.isoformat()))
+            self.standing.add(data.alert_id)
+        elif isinstance(data, alerts.AlertResolved):
+            self.standing.discard(data.alert_id)
+        elif isinstance(data, alerts.NotificationAccepted):
+            self.sent.add(data.notification_id)
+            self.suppressed.pop(data.notification_id, None)
+        elif isinstance(data, alerts.NotificationSuppressed):
+            self.suppressed[data.notification_id] = data.reason
+        elif isinstance(data, alerts.NotificationBounced):
+            self.bounced.add(data.notification_id)
+
+
+class Watch:
+    """Follows the services."""
+
+    def __init__(self, kafka: str, urls: dict[str, str]) -> None:
+        self.kafka, self.urls = kafka, urls
+        self.tally = Tally()
+        self.client = httpx.AsyncClient(timeout=10)
+        self.figures: dict[str, dict[str, float]] = {}
+
+    async def follow(self) -> None:
+        """Count what the alerts service says, until cancelled."""
+        consumer = AIOKafkaConsumer("rapport.alerts", bootstrap_servers=self.kafka, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            async for record in consumer:
+                try:
+                    self.tally.take(decode(record.value, record.headers, record.key).data)
+                except Refused as refused:
+                    raise RuntimeError(f"the alerts service said what its contract refuses: {refused}") from refused
+        finally:
+            await consumer.stop()
+
+    async def read(self, service: str) -> dict[str, float]:
+        """The service's figures, summed over labels."""
+        answer = await self.client.get(f"{self.urls[service]}/metrics")
+        answer.raise_for_status()
+        sums: dict[str, float] = {}
+        for name, value in _SAMPLE.findall(answer.text):
+            sums[name] = sums.get(name, 0.0) + float(value)
+        self.figures[service] = sums
+        return sums
+
+    async def reached(self, moment: datetime) -> None:
+        """Return when the alerts service's clock has passed `moment` and nothing is due before it."""
+        while True:
+            figures = await self.read("alerts")
+            if figures.get("rapport_clock_seconds", 0) >= moment.timestamp() and not figures["rapport_deadlines_due"]:
+                return
+            await asyncio.sleep(0.02)
+
+    async def settled(self) -> None:
+        """Return when everything is read, said and sent."""
+        calm = 0
+        while calm < 3:
+            lag = 0.0
+            for service in self.urls:
+                figures = await self.read(service)
+                lag += figures.get("rapport_lag_records", 0)
+            answered = len(self.tally.sent) + len(self.tally.suppressed) + len(self.tally.bounced)
+            calm = calm + 1 if not lag and answered >= len(self.tally.news) else 0
+            await asyncio.sleep(0.3)

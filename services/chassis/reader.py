@@ -1,0 +1,94 @@
+"""From Kafka's records to work: decoding, and what cannot be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from contracts.envelope import Event, decode, encode_data
+from contracts.refusal import Refused
+from contracts.registry import MODELS
+
+from .apply import Position
+from .logtime import LogTime, millis
+from .service import Service
+from .work import Dead, Origin, Work, dead_of_record, event_work
+
+Headers = Sequence[tuple[str, bytes]]
+STRUCTURED = b"application/cloudevents+json"
+
+
+@dataclass(slots=True)
+class Read:
+    """A batch as read: what to apply, what could not be read, and how far that takes each partition."""
+
+    works: list[Work]
+    dead: list[Dead]
+    positions: list[Position]
+    records: int
+
+
+class Reader:
+    """Records to work: pure but for the log time it moves along."""
+
+    def __init__(self, service: Service, time: LogTime, limit: int) -> None:
+        self.handlers = service.handlers
+        self.time = time
+        self.limit = limit
+
+    def read(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> Read:
+        """Decode a batch. A record that cannot be read becomes a dead letter; one of a type this service does not
+        take is passed over.
+        """
+        out = Read([], [], [], 0)
+        for tp, records in batch.items():
+            place = (tp.topic, tp.partition)
+            for record in records:
+                self._record(place, record, out)
+            out.records += len(records)
+            out.positions.append(Position(tp.topic, tp.partition, records[-1].offset + 1, self.time.marks[place]))
+        return out
+
+    def _record(self, place: tuple[str, int], record: ConsumerRecord, out: Read) -> None:
+        headers = tuple((name, value or b"") for name, value in record.headers)  # Kafka knows headers without a value
+        origin = Origin(record.topic, record.partition, record.offset, record.key, record.value, headers)
+        appended = millis(record.timestamp)
+        if record.value is None or self._not_ours(headers):
+            self.time.moment(place, record.timestamp, None)
+            return
+        try:
+            if len(record.value) > self.limit:
+                raise Refused(
+                    "too_large",
+                    f"The event has {len(record.value):,} bytes; at most {self.limit:,} are taken. Send less in one.",
+                )
+            event = decode(record.value, headers, record.key, received_at=appended)
+        except Exception as error:  # noqa: BLE001 - whatever a record does to the decoder, those behind it are read
+            refused = error if isinstance(error, Refused) else Refused("unreadable", f"No event can be read: {error!r}")
+            out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))
+            return
+        now = self.time.moment(place, record.timestamp, event.time)
+        handler = self.handlers.get(event.type)
+        if handler is not None and not handler.own:
+            out.works.append(event_work(event, handler, now, origin, body_of(headers, record.value, event)))
+
+    def _not_ours(self, headers: Headers) -> bool:
+        # Read from the header alone: another service's events cost no decoding. In a simulation their times move the
+        # clock, so they are read.
+        if self.time.mode == "events":
+            return False
+        for name, value in headers:
+            if name == "ce_type":
+                kind = value.decode(errors="replace")
+                return kind in MODELS and kind not in self.handlers
+        return False
+
+
+def body_of(headers: Headers, value: bytes, event: Event) -> bytes:
+    """The payload's JSON: the value itself in binary mode."""
+    if any(name == "content-type" and STRUCTURED in content.lower() for name, content in headers):
+        return encode_data(event.data)
+    return bytes(value)
