@@ -11,9 +11,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip --disable-pip-version-check --quiet install --require-hashes
 LOCKS := requirements/dev.lock requirements/data.lock
-# Without PARALLEL=0 the tests run in two processes, each with a broker and a database of its own.
+# The tests run in two processes, each with a broker and a database of its own; PARALLEL=0 for one after the other.
 PARALLEL ?= 2
-export ONCE SEEDS SHORT
+SEEDS ?= 3
+export ONCE
 
 define HELP
 Rapport (客情): services on Kafka and MongoDB that keep a company close to its customers.
@@ -23,8 +24,8 @@ Rapport (客情): services on Kafka and MongoDB that keep a company close to its
   make test     the tests, on a real broker and database (below 10 minutes on two cores)
   make check    style, types, import rules, schemas, house rules, and the tests that need no broker
   make bench    speed against the database's own limit; table in tests/bench/
-  make faults   kills and cuts against the running services
-                  SEEDS=3 how many runs, SHORT=1 smaller ones
+  make faults   kills and cuts against the running services, and bugs planted to be caught
+                  SEEDS=3 how many runs, SHORT=1 smaller ones without the planted bugs
   make proofs   faults and every other long test
   make stack    only the broker and the database; `.venv/bin/rapport stack down` stops them
   make clean    stops what runs in this checkout and removes all that was made in it, data included
@@ -67,12 +68,12 @@ demo: install
 	@exec $(RUN) -m deploy.demo
 
 test: install
-	@exec $(RUN) -m pytest -m "not long" $(if $(filter-out 0 1,$(PARALLEL)),-n $(PARALLEL) --dist loadfile)
+	@exec $(RUN) -m pytest -m "not long" $(if $(or $(RAPPORT_TEST_HOME),$(filter 0 1,$(PARALLEL))),,-n $(PARALLEL) --dist loadfile)
 
 check: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy
+	$(RUN) -m mypy contracts services deploy tests
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/rapport schemas check
 	$(RUN) -m pytest -m "not stack and not long"
@@ -81,7 +82,9 @@ bench: install
 	@exec $(RUN) -m tests.bench
 
 faults: install
-	@exec $(RUN) -m pytest -m long --timeout=1800 --capture=no tests/faults
+	@for seed in $$(seq 1 $(SEEDS)); do $(RUN) -m tests.faults --seed $$seed $(if $(filter-out 0,$(SHORT)),--short) || exit 1; done
+	@# The test of the test: each planted bug must make a seed fail.
+	@$(if $(filter-out 0,$(SHORT)),,$(RUN) -m pytest -m long --timeout=1800 --capture=no tests/faults || [ $$? -eq 5 ])
 
 proofs: faults
 	@$(RUN) -m pytest -m long --timeout=1800 --ignore=tests/faults || [ $$? -eq 5 ] # 5: there are no others
@@ -91,6 +94,7 @@ stack: install
 
 clean:
 	@# Only this checkout's own folder, whatever RAPPORT_HOME says.
-	@if [ -x $(VENV)/bin/rapport ] && [ -d .rapport ]; then env -u RAPPORT_HOME $(VENV)/bin/rapport stack wipe --yes; fi
+	@for home in .rapport/demo .rapport; do if [ -x $(VENV)/bin/rapport ] && [ -d $$home ]; then \
+	  RAPPORT_HOME=$(CURDIR)/$$home $(VENV)/bin/rapport stack wipe --yes; fi; done
 	rm -rf $(VENV) .rapport build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

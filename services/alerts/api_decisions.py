@@ -24,7 +24,7 @@ from contracts.refusal import Refused
 from services.alerts.api_parts import parts, problems
 from services.alerts.decided import NOT_ALLOWED, NOT_FOUND, STALE, Asked, version_of
 from services.alerts.reads import alert_card, colleague, event_row, note_of, scope_of, with_names
-from services.alerts.store import ACCOUNTS, Owned
+from services.alerts.store import Owned
 from services.alerts.views import (
     Acknowledgement,
     AlertCard,
@@ -155,12 +155,12 @@ async def resolve(id: str, asking: Asking, body: Resolution | None = None) -> Al
 async def _carry_out(asking: Write, alert_id: str, said: Said, text: str | None) -> AlertCard:
     """Apply the decision once, and show the alert as it is then."""
     runtime, _ = parts(asking.request)
+    # Before anything else: the author of a repeat may no longer see what he has given away.
     done = await event_row(runtime.db, runtime.applier.source, asking.once.event_id)
     if done is None:
         owned = await _own(asking, alert_id)
         done = await _apply(asking, owned, said, text or "")
     if done is not None:
-        # Looked at before anything else of a repeat: its author may no longer see what he has given away.
         await _same_again(asking, done, said, text or "")
     return await _show(asking, alert_id)
 
@@ -190,19 +190,13 @@ async def _apply(asking: Write, owned: Owned, said: Said, text: str) -> Doc | No
     )
     _check(event)
     await asking.audit.changes(data.TYPE, event.subject, {"alert": data.alert_id, "event": event.id}, {"text": text})
-    # What this process remembers of the customer may be behind another's writes, and a refusal is not checked again
-    # by a version as a write is.
-    runtime.applier.cache.drop([(ACCOUNTS.name, event.subject)])
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             outcome = await runtime.command(event, Asked(asking.version, text))
     except TimeoutError as late:
         raise unavailable("The database") from late
     except Refused as refused:
-        done = await event_row(runtime.db, event.source, event.id)
-        if done is None:
-            raise await _problem(asking, data.alert_id, refused) from refused
-        return done
+        raise await _problem(asking, data.alert_id, refused) from refused
     return await event_row(runtime.db, event.source, event.id) if outcome.repeats else None
 
 

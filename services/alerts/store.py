@@ -44,6 +44,7 @@ ACCOUNTS = Head(
         Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
         for who in ("owner_id", "deputy_id")
     ),
+    copied=("name", "revision"),
 )
 STAFF = Head("staff", Colleague)
 ITEMS = Part("items", Item, ACCOUNTS, clocked=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -320,31 +320,35 @@ class Applier:
                 states.append(held)
         for head, subjects in absent.items():
             kind = self.service.kinds[head]
-            found = {doc["_id"]: doc for doc in await self._among(head, subjects)}
+            found = {doc["_id"]: doc for doc in await self._among(head, "_id", subjects)}
             states += [state_of(kind, subject, found.get(subject)) for subject in subjects]
         return states
 
     async def _documents(self, missing: list[tuple[State, Key]]) -> None:
         # After the heads, never before: a change in between then shows in the head's version.
         wanted: dict[str, dict[str, tuple[State, str]]] = defaultdict(dict)
+        whole: dict[str, dict[str, State]] = defaultdict(dict)
         for state, (name, key) in missing:
             if key == EVERY:
-                await self._every(state, name)
+                whole[name][state.subject] = state
                 continue
             state.documents[(name, key)] = Stored(None)
             if state.v:  # before its first head nothing of a subject is stored
                 wanted[name][self.service.kinds[name].doc_id(state.subject, key)] = (state, key)
         for name, places in wanted.items():
-            kind = self.service.kinds[name]
-            for doc in await self._among(name, list(places)):
+            for doc in await self._among(name, "_id", places):
                 state, key = places[doc["_id"]]
-                state.documents[(name, key)] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
+                state.documents[(name, key)] = self._stored(name, doc)
+        for name, owners in whole.items():
+            for doc in await self._among(name, "s", [subject for subject, state in owners.items() if state.v]):
+                owners[doc["s"]].documents[(name, doc["k"])] = self._stored(name, doc)
+            for state in owners.values():
+                state.whole.add(name)
 
-    async def _among(self, name: str, ids: list[str]) -> list[Doc]:
-        return await self.db[name].find({"_id": {"$in": ids}}, batch_size=len(ids) + 1).to_list(None)
+    def _stored(self, name: str, doc: Doc) -> Stored:
+        return Stored(from_doc(doc["state"], self.service.kinds[name].type), doc.get("due"))
 
-    async def _every(self, state: State, name: str) -> None:
-        kind = self.service.kinds[name]
-        async for doc in self.db[name].find({"s": state.subject}):
-            state.documents[(name, doc["k"])] = Stored(from_doc(doc["state"], kind.type), doc.get("due"))
-        state.whole.add(name)
+    async def _among(self, name: str, field: str, values: Collection[str]) -> list[Doc]:
+        if not values:
+            return []
+        return await self.db[name].find({field: {"$in": list(values)}}, batch_size=10_000).to_list(None)

@@ -98,7 +98,7 @@ class Clock:
                 # A head's document is the subject; a part's names it.
                 works.append(tick_work(kind, head, tick, row.get("s") or row["_id"], row.get("k", ""), row["due"]))
         self.metrics.due.set(len(works))
-        # After what is due: who waits for the clock to pass a moment must not find it passed and its alarms not yet counted.
+        # After what is due: who waits for the clock to pass a moment must not find it passed and its alarms uncounted.
         self.metrics.clock.set(self.now.timestamp())
         self.metrics.late_seconds.set(max(((self.now - work.now).total_seconds() for work in works), default=0.0))
         if works:

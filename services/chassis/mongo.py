@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, TypeVar, cast
 
 import bson
@@ -34,6 +34,7 @@ MAJORITY = WriteConcern("majority")
 READ_MAJORITY = ReadConcern("majority")
 
 MOST_BYTES = 15_000_000  # MongoDB holds 16 MiB a document; the rest is for what the chassis adds
+_EXACT = Context(prec=34, Emin=-7000, Emax=7000)  # the usual context would round to 28 digits, without a word
 _BIAS = 6176
 _EXPONENT_SHIFT = 49
 _COEFFICIENT_BITS = 113
@@ -63,8 +64,8 @@ def from_decimal128(value: Decimal128) -> Decimal:
     if exponent_bits >= 0x3000:  # NaN, infinity, or the other form of a large significand
         return value.to_decimal()
     coefficient = raw & ((1 << _COEFFICIENT_BITS) - 1)
-    number = Decimal(coefficient).scaleb(exponent_bits - _BIAS)
-    return -number if raw >> 127 else number
+    number = Decimal(coefficient).scaleb(exponent_bits - _BIAS, _EXACT)
+    return number.copy_negate() if raw >> 127 else number
 
 
 class _DecimalCodec(TypeCodec):

@@ -20,7 +20,10 @@ OUTBOX = Collection("outbox", (Index((("shard", 1), ("at", 1))),))
 DEAD = Collection("dead", (Index((("status", 1), ("at", -1))), Index((("subject", 1),))))
 
 ORIGINAL = "x-rapport-original-"
-CUT = 900_000  # bytes of a dead letter's content that are kept; with its headers it still fits into a record
+# What of a dead letter goes on, in bytes of its content and of its headers: together they fit into a record, whatever
+# the original was.
+CUT = 900_000
+FEW = 100_000
 
 
 def shard_of(subject: str, shards: int) -> int:
@@ -87,7 +90,7 @@ def dead_doc(dead: Dead) -> Doc:
         "source": event.source if event else _header(dead, "ce_source"),
         "event_id": event.id if event else _header(dead, "ce_id"),
         # Where it cannot be read the key stands in, so that an erasure finds the letter.
-        "subject": event.subject if event else _header(dead, "ce_subject") or _key(dead),
+        "subject": dead.subject or _header(dead, "ce_subject") or _key(dead),
     }
     if origin is not None:
         doc |= {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
@@ -104,7 +107,7 @@ def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:
     if origin is None:
         return None
     place = (("topic", origin.topic), ("partition", str(origin.partition)), ("offset", str(origin.offset)))
-    headers = [] if dead.bare else [list(pair) for pair in origin.headers]
+    headers = [] if dead.bare else _few(origin.headers)
     headers += [[f"{ORIGINAL}{name}", value.encode()] for name, value in place]
     headers += [
         ["x-rapport-reason", dead.reason.encode()],
@@ -126,6 +129,16 @@ def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:
 def _cut(value: bytes | None) -> bytes | None:
     # Larger than the broker takes, it would hold its shard of the outbox up for ever.
     return value if value is None else value[:CUT]
+
+
+def _few(headers: tuple[tuple[str, bytes], ...]) -> list[list[object]]:
+    few: list[list[object]] = []
+    left = FEW
+    for name, value in headers:
+        left -= len(name) + len(value)
+        if left >= 0:
+            few.append([name, value])
+    return few
 
 
 def _key(dead: Dead) -> str | None:

@@ -1,13 +1,16 @@
 """The relay: from the outbox to Kafka, in order within a subject, marked after the broker's word.
 
-A shard of the outbox is sent by one lease holder at a time. A failed send holds its shard back: what was sent after
-the failure is sent again behind it. A repeat on the wire is possible and harmless, since its id is the same.
+A shard of the outbox is sent by one lease holder at a time. A failed send holds its shard back, and no other: what was
+sent after the failure is sent again behind it. A repeat on the wire is possible and harmless, since its id is the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -19,16 +22,28 @@ from .lease import Leases
 from .metrics import Metrics
 from .mongo import READ_MAJORITY, Database, Doc
 
+HAND_OVER = 5.0  # seconds in which the producer must take a row; a topic that is not there would hold it for longer
+PATIENCE = 5.0  # seconds between two tries of a shard that is held back, at most
 log = structlog.get_logger(__name__)
+
+Connect = Callable[[], Awaitable[AIOKafkaProducer]]
+
+
+@dataclass(slots=True)
+class Hold:
+    """A shard whose first row the broker does not take: it is tried alone, at `until`."""
+
+    until: float
+    delay: float
 
 
 class Relay:
-    """Sends what this service's transactions said."""
+    """Sends what this service's transactions said. `connect` gives a started producer, or raises KafkaError."""
 
     def __init__(
         self,
         db: Database,
-        producer: AIOKafkaProducer,
+        connect: Connect,
         leases: Leases,
         metrics: Metrics,
         *,
@@ -37,13 +52,20 @@ class Relay:
         poll_ms: int = 500,
     ) -> None:
         self.outbox = db.get_collection("outbox", read_concern=READ_MAJORITY)
-        self.producer, self.leases, self.metrics = producer, leases, metrics
+        self.connect, self.leases, self.metrics = connect, leases, metrics
         self.shards, self.batch, self.poll = shards, batch, poll_ms / 1000
-        self.mine: set[int] = set()
+        self.producer: AIOKafkaProducer | None = None
         self.stopping = False
+        self._renewed: dict[int, float] = {}
+        self._held: dict[int, Hold] = {}
         self._wake = asyncio.Event()
-        self._leased = 0.0
         self._measured = 0.0
+
+    @property
+    def mine(self) -> set[int]:
+        """The shards whose leases are held here for certain: reckoned from before they were asked for."""
+        now = time.monotonic()
+        return {shard for shard, renewed in self._renewed.items() if now - renewed < self.leases.ttl_ms / 1000}
 
     def wake(self) -> None:
         """Something has been said here."""
@@ -51,77 +73,154 @@ class Relay:
 
     async def run(self) -> None:
         """Send until stopped; then send what is there, and return."""
-        while not self.stopping:
-            try:
-                await self._lease()
-                sent = await self.send_once()
-                await self._measure()
-            except (KafkaError, PyMongoError, OSError) as error:
-                log.warning("relay.held", error=type(error).__name__)
-                self.metrics.retries.labels(stage="relay").inc()
-                sent = 0
-                await asyncio.sleep(0.2)
-            if not sent:
-                await self._wait()
-        await self._drain()
+        # Beside the sending: a broker that takes its time must not cost the leases, or two would send the same shard.
+        keeper = asyncio.create_task(self._keep_leases())
+        try:
+            while not self.stopping:
+                if keeper.done():
+                    keeper.result()
+                if not await self._round():
+                    await self._wait()
+            await self._drain()
+        finally:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+            await self._leave()
 
     async def stop(self) -> None:
         """Let `run` finish."""
         self.stopping = True
         self.wake()
 
+    async def _round(self) -> int:
+        try:
+            sent = await self.send_once()
+            await self._measure()
+        except (KafkaError, PyMongoError, OSError) as error:
+            log.warning("relay.held", error=type(error).__name__)
+            self.metrics.retries.labels(stage="relay").inc()
+            await asyncio.sleep(0.2)
+            return 0
+        return sent
+
     async def send_once(self) -> int:
         """Send what is waiting in the shards held here, up to a batch; returns how many rows the broker has now."""
         self._wake.clear()
-        if not self.mine:
-            return 0
-        cursor = self.outbox.find({"shard": {"$in": sorted(self.mine)}}).sort([("at", 1)]).limit(self.batch)
-        rows = await cursor.to_list(self.batch)
+        if self.producer is None:
+            self.producer = await self.connect()
+        rows = await self._rows(self.mine - self._held.keys(), self.batch)
+        for shard, hold in self._held.items():
+            if hold.until <= time.monotonic():
+                rows += await self._rows({shard} & self.mine, 1)
         if not rows:
             return 0
-        done = await self._send(rows)
+        mine = self.mine
+        done = await self._send(self.producer, [row for row in rows if row["shard"] in mine])
         if done:
             await self.outbox.delete_many({"_id": {"$in": [row["_id"] for row in done]}})
         return len(done)
 
-    async def _send(self, rows: list[Doc]) -> list[Doc]:
-        futures = []
+    async def _rows(self, shards: Collection[int], limit: int) -> list[Doc]:
+        if not shards:
+            return []
+        cursor = self.outbox.find({"shard": {"$in": sorted(shards)}}).sort([("at", 1)]).limit(limit)
+        rows: list[Doc] = await cursor.to_list(limit)
+        return rows
+
+    async def _send(self, producer: AIOKafkaProducer, rows: list[Doc]) -> list[Doc]:
+        given, failed, absent = [], set(), set()
         for row in rows:
-            headers = [(name, value) for name, value in row["headers"]]
-            futures.append(await self.producer.send(row["topic"], value=row["value"], key=row["key"], headers=headers))
+            if row["shard"] in failed:
+                continue
+            if row["topic"] in absent:
+                failed.add(row["shard"])
+                continue
+            try:
+                given.append((row, await self._hand_over(producer, row)))
+            except (KafkaError, TimeoutError) as error:
+                failed.add(row["shard"])
+                if not isinstance(error, MessageSizeTooLargeError):
+                    absent.add(row["topic"])
+                self._refused(row, error)
         marks.reach(marks.RELAY_BEFORE_WORD)
-        words = await asyncio.gather(*futures, return_exceptions=True)
+        words = await asyncio.gather(*(word for _, word in given), return_exceptions=True)
         marks.reach(marks.RELAY_AFTER_WORD)
-        held: set[int] = set()
+        done = self._confirmed([(row, word) for (row, _), word in zip(given, words, strict=True)])
+        for shard in failed:
+            self._hold(shard)
+        if any(isinstance(word, BaseException) for word in words):
+            await self._renew()
+        return done
+
+    async def _hand_over(self, producer: AIOKafkaProducer, row: Doc) -> asyncio.Future[object]:
+        headers = [(name, value) for name, value in row["headers"]]
+        async with asyncio.timeout(HAND_OVER):
+            word: asyncio.Future[object] = await producer.send(
+                row["topic"], value=row["value"], key=row["key"], headers=headers
+            )
+        return word
+
+    def _confirmed(self, words: list[tuple[Doc, object]]) -> list[Doc]:
         done: list[Doc] = []
+        refused: set[int] = set()
         now = time.time()
-        for row, word in zip(rows, words, strict=True):
+        for row, word in words:
             if isinstance(word, BaseException):
                 self._refused(row, word)
-                held.add(row["shard"])
-            elif row["shard"] not in held:
+                refused.add(row["shard"])
+            elif row["shard"] not in refused:
                 done.append(row)
+                self._held.pop(row["shard"], None)
                 self.metrics.sent.labels(row["topic"]).inc()
                 self.metrics.send_seconds.observe(max(0.0, now - row["at"] / 1e6))
+        for shard in refused:
+            self._hold(shard)
         return done
+
+    def _hold(self, shard: int) -> None:
+        held = self._held.get(shard)
+        delay = 0.2 if held is None else min(held.delay * 2, PATIENCE)
+        self._held[shard] = Hold(time.monotonic() + delay, delay)
+
+    async def _renew(self) -> None:
+        """Begin again with another producer: an idempotent one counts a batch that the broker refused, and every later
+        batch of that partition would be refused as out of order.
+        """
+        if self.producer is not None:
+            producer, self.producer = self.producer, None
+            with suppress(KafkaError):
+                await producer.stop()
 
     def _refused(self, row: Doc, word: BaseException) -> None:
         self.metrics.send_failures.labels(row["topic"]).inc()
-        hint = "raise max.message.bytes of the topic" if isinstance(word, MessageSizeTooLargeError) else "trying again"
+        hint = "trying again"
+        if isinstance(word, MessageSizeTooLargeError):
+            hint = "raise max.message.bytes of the topic"
+        elif isinstance(word, TimeoutError):
+            hint = "is the topic there? `rapport topics apply` makes it"
         log.warning("relay.refused", topic=row["topic"], id=row["_id"], error=type(word).__name__, next=hint)
 
-    async def _lease(self) -> None:
-        if time.monotonic() - self._leased < self.leases.ttl_ms / 3000:
-            return
-        self._leased = time.monotonic()
-        for shard in range(self.shards):
-            held = await self.leases.take(f"relay/{shard}")
-            (self.mine.add if held else self.mine.discard)(shard)
-            self.metrics.lease_held.labels(f"relay/{shard}").set(held)
+    async def _keep_leases(self) -> None:
+        while True:
+            for shard in range(self.shards):
+                asked = time.monotonic()
+                try:
+                    held = await self.leases.take(f"relay/{shard}")
+                except (PyMongoError, OSError) as error:
+                    log.warning("relay.leases", error=type(error).__name__)
+                    break
+                if not held:
+                    self._renewed.pop(shard, None)
+                else:
+                    if shard not in self.mine:
+                        self.wake()
+                    self._renewed[shard] = asked
+                self.metrics.lease_held.labels(f"relay/{shard}").set(held)
+            await asyncio.sleep(self.leases.ttl_ms / 3000)
 
     async def _wait(self) -> None:
         try:
-            async with asyncio.timeout(min(self.poll, self.leases.ttl_ms / 3000)):
+            async with asyncio.timeout(self.poll):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -130,7 +229,9 @@ class Relay:
         if time.monotonic() - self._measured < 2.0:
             return
         self._measured = time.monotonic()
-        oldest = await self.outbox.find_one({}, sort=[("shard", 1), ("at", 1)], projection={"at": 1})
+        # Asked by shard, so that the index gives the oldest of all without a sort.
+        every = {"shard": {"$in": list(range(self.shards))}}
+        oldest = await self.outbox.find_one(every, sort=[("at", 1)], projection={"at": 1})
         self.metrics.outbox(await self.outbox.estimated_document_count(), oldest["at"] / 1e6 if oldest else None)
 
     async def _drain(self) -> None:
@@ -138,7 +239,14 @@ class Relay:
             async with asyncio.timeout(5):
                 while await self.send_once():
                     pass
-        except (TimeoutError, KafkaError, PyMongoError) as error:
+        except (TimeoutError, KafkaError, PyMongoError, OSError) as error:
             log.info("relay.left_rows", error=type(error).__name__, next="the next process sends them")
-        for shard in self.mine:
-            await self.leases.release(f"relay/{shard}")
+
+    async def _leave(self) -> None:
+        # First the producer, then the leases: what it still holds must not go out behind another process's rows.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._renew()
+        with suppress(PyMongoError):  # they run out by themselves
+            for shard in self._renewed:
+                await self.leases.release(f"relay/{shard}")

@@ -89,6 +89,7 @@ class Runtime:
     @classmethod
     async def open(cls, service: Service, settings: Settings, metrics: Metrics | None = None) -> Runtime:
         """Connect to the database, however long it is away, make what is missing in it and take over from the dead."""
+        service.check()
         metrics = metrics or Metrics()
         client = connect(settings.mongo_uri.get_secret_value(), **mongo_options(settings))
         db = database(client, settings.database)
@@ -178,12 +179,8 @@ class Runtime:
             await self.close()
 
     async def _serve(self, workers: Sequence[Worker]) -> None:
-        options = kafka_options(self.settings)
-        producer = AIOKafkaProducer(
-            **options, enable_idempotence=True, acks="all", linger_ms=0, max_request_size=2_000_000
-        )
-        admin = AIOKafkaAdminClient(**options)
-        start = asyncio.create_task(self._start(producer, admin))
+        admin = AIOKafkaAdminClient(**kafka_options(self.settings))
+        start = asyncio.create_task(self._start(admin))
         stop = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not start.done():
@@ -191,6 +188,7 @@ class Runtime:
             with suppress(asyncio.CancelledError):
                 await start
             stop.cancel()
+            await self._part(admin)
             return
         await start
         assert self.relay and self.intake and self.clock  # noqa: S101 - set by _start
@@ -206,9 +204,7 @@ class Runtime:
             for task in (beats, anchors, stop, *running):
                 task.cancel()
             ended = await asyncio.gather(beats, anchors, *running, return_exceptions=True)
-            await self.intake.broker.stop()
-            await producer.stop()
-            await admin.close()
+            await self._part(admin)
         for end in ended:
             if isinstance(end, Exception):
                 raise end
@@ -226,13 +222,32 @@ class Runtime:
         except TimeoutError:
             log.warning("service.cut_short", next="what was not finished is finished by the next process")
 
-    async def _start(self, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+    async def _part(self, admin: AIOKafkaAdminClient) -> None:
+        if self.intake is not None:
+            await self.intake.broker.stop()
+        await admin.close()
+
+    async def _producer(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **kafka_options(self.settings),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_request_size=2_000_000,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        return producer
+
+    async def _start(self, admin: AIOKafkaAdminClient) -> None:
         settings = self.settings
-        await _patiently(producer.start)
         await _patiently(admin.start)
         self.relay = Relay(
             self.db,
-            producer,
+            self._producer,
             self.leases,
             self.metrics,
             shards=settings.relay_shards,
@@ -285,12 +300,18 @@ class Runtime:
                 if rounds % 5 == 0:
                     await self.sessions.bury()
                 if rounds % 3600 == 0:
-                    await self.ledger.forget(datetime.now(UTC), self.settings.inbox_days)
+                    await self._forget()
             except PyMongoError as error:
                 if not heals(error):
                     raise
             rounds += 1
             await asyncio.sleep(1.0)
+
+    async def _forget(self) -> None:
+        # In a simulation its own months count: by the wall clock all of them would be over at once.
+        now = datetime.now(UTC) if self.settings.clock == "log" else self.clock.now if self.clock is not None else None
+        if now is not None:
+            await self.ledger.forget(now, self.settings.inbox_days)
 
     async def _mongo_answers(self) -> None:
         await self.client.admin.command("ping")

@@ -128,6 +128,14 @@ class Service:
 
         return register
 
+    def check(self) -> None:
+        """Raises ValueError where parts of the wiring do not fit together."""
+        if unread := set(self.feeds) - set(self.topics()):
+            raise ValueError(
+                f"{self.name} names {', '.join(sorted(unread))} as a feed of its clock and takes no event from there: "
+                "its clock would stand for ever"
+            )
+
     def topics(self) -> list[str]:
         """The topics to subscribe to: those of the event types taken from outside."""
         return sorted({topic_of(kind) for kind, handler in self.handlers.items() if not handler.own})

@@ -11,7 +11,6 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import structlog
@@ -28,7 +27,8 @@ class Sessions:
     """A few sessions, handed out one transaction at a time.
 
     `name` is this process's stable name, or empty. With a stable name the predecessor of the same name is dead by
-    definition; without one, a worker that has not been heard of for `silent` seconds is.
+    definition; without one, a worker that has not been heard of for `silent` seconds is. Times are the database's own:
+    processes whose clocks differ must not bury one another.
     """
 
     def __init__(self, client: Client, db: Database, *, name: str = "", count: int = 6, silent: float = 10.0) -> None:
@@ -38,6 +38,7 @@ class Sessions:
         self.name = name
         self.silent = silent
         self.count = count
+        self._sessions: list[AsyncIOMotorClientSession] = []
         self._free: asyncio.Queue[AsyncIOMotorClientSession] = asyncio.Queue()
 
     @property
@@ -46,24 +47,23 @@ class Sessions:
         return f"{self.name or 'worker'}#{self.boot}"
 
     async def open(self) -> None:
-        """Make the sessions, write them down, and end those of dead predecessors."""
-        sessions = [await self.client.start_session() for _ in range(self.count)]
-        await self.db["workers"].insert_one(
-            {
-                "_id": self.holder,
-                "name": self.name,
-                "sessions": [cast("dict[str, Any]", s.session_id)["id"] for s in sessions],
-                "beat": _now(),
-            }
-        )
-        await self.bury()
-        for session in sessions:
+        """Make the sessions, write them down, and end those of dead predecessors. Safe to repeat where it failed."""
+        while len(self._sessions) < self.count:
+            self._sessions.append(await self.client.start_session())
+        await self.beat()
+        await self.bury(predecessors=True)
+        for session in self._sessions:
             self._free.put_nowait(session)
 
-    async def bury(self) -> int:
-        """End the sessions of workers that are gone and release what they held; returns how many were gone."""
-        gone: list[dict[str, object]] = [{"beat": {"$lt": _now() - timedelta(seconds=self.silent)}}]
-        if self.name:
+    async def bury(self, *, predecessors: bool = False) -> int:
+        """End the sessions of workers that are gone and release what they held; returns how many were gone.
+
+        `predecessors` of the same name are gone when this one starts, and only then: one that is not quite dead must
+        not bury its successor.
+        """
+        silent = {"$subtract": ["$$NOW", int(self.silent * 1000)]}
+        gone: list[dict[str, object]] = [{"$expr": {"$lt": ["$beat", silent]}}]
+        if self.name and predecessors:
             gone.append({"name": self.name})
         buried = 0
         async for worker in self.db["workers"].find({"_id": {"$ne": self.holder}, "$or": gone}):
@@ -76,8 +76,10 @@ class Sessions:
         return buried
 
     async def beat(self) -> None:
-        """Say that this process lives; to be called every second or so."""
-        await self.db["workers"].update_one({"_id": self.holder}, {"$set": {"beat": _now()}})
+        """Say that this process lives; to be called every second or so. One that was taken for dead stands up again."""
+        ids = [cast("dict[str, Any]", session.session_id)["id"] for session in self._sessions]
+        alive = {"name": {"$literal": self.name}, "sessions": {"$literal": ids}, "beat": "$$NOW"}
+        await self.db["workers"].update_one({"_id": self.holder}, [{"$set": alive}], upsert=True)
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator[AsyncIOMotorClientSession]:
@@ -90,11 +92,7 @@ class Sessions:
 
     async def close(self) -> None:
         """A graceful stop: the sessions are ended and the worker is struck off."""
-        while not self._free.empty():
-            await self._free.get_nowait().end_session()
+        while self._sessions:
+            await self._sessions.pop().end_session()
         await self.db["leases"].delete_many({"holder": self.holder})
         await self.db["workers"].delete_one({"_id": self.holder})
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

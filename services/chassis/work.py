@@ -166,6 +166,7 @@ class Dead:
     event: Event | None = None
     bare: bool = False  # the subject is erased: keep ids and reason only
     answered: bool = False  # told to whoever asked; not filed
+    subject: str | None = None
 
 
 def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
@@ -184,4 +185,6 @@ def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
 def dead_of_work(work: Work, reason: str, message: str, field: str | None = None, *, bare: bool = False) -> Dead:
     """An event whose fold refused it."""
     message = message.encode(errors="replace").decode()[:MESSAGE]  # it travels in a header and is stored
-    return Dead(work.cause, reason, message, work.now, work.origin, field, work.event, bare, work.answered)
+    return Dead(
+        work.cause, reason, message, work.now, work.origin, field, work.event, bare, work.answered, work.subject
+    )

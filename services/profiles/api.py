@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from contracts.money import Money
 from contracts.payload import write_hook
 from services.chassis.auth import EVERYONE, Access, Caller, CurrentCaller, Role, only
 from services.chassis.mongo import Database
@@ -18,7 +19,7 @@ from services.chassis.web import Audited, Personal
 from services.profiles import store
 from services.profiles.model.consents import SENSITIVE, ConsentBook, granted
 from services.profiles.model.customer import GROUPS, PLAIN
-from services.profiles.model.limits import LimitBook
+from services.profiles.model.limits import LimitBook, LimitSet
 from services.profiles.model.masking import Right, masked
 from services.profiles.store import Found
 
@@ -137,7 +138,7 @@ async def export_customer(db: Stored, id: str) -> JSONResponse:  # noqa: A002
     """Everything this service holds about a customer, for the customer: documents, and each fact as it came."""
     if await store.customer(db, id) is None:
         raise missing("customer", id)
-    return JSONResponse({"service": "profiles", "subject": id, "held": _plain(await store.export(db, id))})
+    return JSONResponse({"service": "profiles", "subject": id, "held": await store.export(db, id)})
 
 
 @router.get("/staff/{id}", tags=["staff"], response_model_exclude_unset=True)
@@ -206,7 +207,7 @@ def _profile(found: Found, rights: frozenset[Right], limits: list[LimitBook], co
         id=found.id,
         fields=_only(plain, PLAIN),
         owners=[_plain(one.tenure) for one in customer.assignments],
-        limits=[_limit(book, one) for book in limits for one in _plain(book.limits)],
+        limits=[_limit(book, one) for book in limits for one in book.limits],
         consents={book.purpose: _consent(book) for book in consents},
         links=[_only(_plain(one), ("system", "local_id")) for one in customer.links],
         stated=stated,
@@ -215,10 +216,15 @@ def _profile(found: Found, rights: frozenset[Right], limits: list[LimitBook], co
     )
 
 
-def _limit(book: LimitBook, held: dict[str, Any]) -> dict[str, Any]:
-    limit = held["limit"]
-    money = {"amount": limit["amount"], "currency": limit["currency"]} if "amount" in limit else None
-    return {"limit": money, **_only(limit, ("valid_from", "grace_days")), **_given(company=book.company or None)}
+def _limit(book: LimitBook, held: LimitSet) -> dict[str, Any]:
+    limit = held.limit
+    money = Money(limit.amount, limit.currency) if limit.amount is not None and limit.currency is not None else None
+    shown = money.to_wire() if money is not None else None
+    return {
+        "limit": shown,
+        **_only(_plain(limit), ("valid_from", "grace_days")),
+        **_given(company=book.company or None),
+    }
 
 
 def _consent(book: ConsentBook) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from contracts.events.profiles import ProfileChanged
+from contracts.payload import write_hook
 from services.chassis.aggregate import Head, Part, named
 from services.chassis.mongo import Database, Doc, Index, find, from_doc
 from services.profiles.model.consents import ConsentBook
@@ -124,19 +125,33 @@ async def identities(db: Database, token_subject: str) -> list[str]:
 
 
 async def export(db: Database, subject: str) -> dict[str, list[Doc]]:
-    """Everything this service holds about a party, by collection: his documents, and each fact as it came."""
-    held = {head.name: await find(db, head.name, {"_id": subject}) for head in (CUSTOMERS, STAFF)}
-    for part in PARTS:
-        held[part.name] = await find(db, part.name, {"s": subject}, sort=[("_id", 1)])
-    held["facts"] = [_fact(row) for row in await find(db, "ledger", {"s": subject}, sort=[("at", 1), ("o", 1)])]
-    held["dead"] = [
-        doc | {name: bytes(doc[name]).decode(errors="replace") for name in ("key", "value") if doc.get(name)}
-        for doc in await find(db, "dead", {"subject": subject}, sort=[("_id", 1)], fields={"headers": 0})
-    ]
+    """Everything this service holds about a party, by collection: his documents, each fact as it came, and what could
+    not be taken. Ready for JSON.
+    """
+    held: dict[str, list[Doc]] = {}
+    for kind in (CUSTOMERS, STAFF, *PARTS):
+        where = {"_id": subject} if isinstance(kind, Head) else {"s": subject}
+        docs = await find(db, kind.name, where | {"state": {"$exists": True}}, sort=[("_id", 1)])
+        held[kind.name] = [_plain(from_doc(doc["state"], kind.type)) for doc in docs]
+    rows = await find(db, "ledger", {"s": subject}, sort=[("at", 1), ("o", 1)])
+    held["facts"] = [_fact(row) for row in rows if "d" in row]
+    letters = await find(db, "dead", {"subject": subject}, sort=[("_id", 1)])
+    held["dead"] = [_letter(letter) for letter in letters]
     return {name: docs for name, docs in held.items() if docs}
 
 
 def _fact(row: Doc) -> Doc:
     source, event_id = named(row["_id"])
-    data = msgspec.json.decode(row["d"]) if "d" in row else None
-    return {"source": source, "id": event_id, "type": row["t"], "time": row["time"], "data": data}
+    time = row["time"].isoformat()
+    return {"source": source, "id": event_id, "type": row["t"], "time": time, "data": msgspec.json.decode(row["d"])}
+
+
+def _letter(letter: Doc) -> Doc:
+    said = {name: letter[name] for name in ("source", "event_id", "type", "reason", "message") if letter.get(name)}
+    content = {"value": bytes(letter["value"]).decode(errors="replace")} if letter.get("value") else {}
+    return {**said, **content, "at": letter["at"].isoformat()}
+
+
+def _plain(value: msgspec.Struct) -> Doc:
+    plain: Doc = msgspec.to_builtins(value, enc_hook=write_hook)
+    return plain

@@ -26,7 +26,7 @@ from services.alerts.handlers import alerts_service
 from services.alerts.model import notification as messages
 from services.alerts.model.notification import Notification
 from services.alerts.settings import AlertsSettings
-from services.alerts.store import ACCOUNTS, ITEMS, NOTIFICATIONS, Item
+from services.alerts.store import ACCOUNTS, ITEMS, NOTIFICATIONS, Item, invoice_key
 from services.chassis.aggregate import Desk
 from services.chassis.auth import Role
 from services.chassis.mongo import find, from_doc
@@ -134,7 +134,7 @@ class House:
 
     async def alert_of(self, customer: str, number: str, company: str = "") -> str:
         """The id of the invoice's alert."""
-        rows = await find(self.runtime.db, ITEMS.name, {"_id": ITEMS.doc_id(customer, f"{company}/{number}")})
+        rows = await find(self.runtime.db, ITEMS.name, {"_id": ITEMS.doc_id(customer, invoice_key(company, number))})
         return from_doc(rows[0]["state"], Item).alerts[-1]
 
     async def mailed(self, customer: str, alert_id: str, *, doubted: bool = False) -> None:
@@ -154,6 +154,11 @@ class House:
 
         work = act_work(ACCOUNTS, customer, now, f"test:{alert_id}", act)
         await self.runtime.applier.apply([work])
+
+
+def money(amount: str, currency: str = "CNY") -> dict[str, str]:
+    """Money as the API shows it."""
+    return {"amount": amount, "currency": currency}
 
 
 @asynccontextmanager

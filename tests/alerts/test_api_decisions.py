@@ -26,12 +26,19 @@ async def one(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield made
 
 
+@pytest.fixture(scope="module")
+async def standing(one: House) -> tuple[str, str]:
+    """A customer and his alert, for tests that change nothing."""
+    return await one.overdue()
+
+
 async def tag(client: httpx.AsyncClient, alert_id: str) -> str:
     return (await client.get(f"/alerts/{alert_id}")).headers["etag"]
 
 
 async def act(client: httpx.AsyncClient, alert_id: str, what: str, body: Any = None, **headers: str) -> httpx.Response:
-    headers.setdefault("if-match", await tag(client, alert_id))
+    if "if-match" not in headers:
+        headers["if-match"] = await tag(client, alert_id)
     return await client.post(f"/alerts/{alert_id}/{what}", json=body, headers=headers)
 
 
@@ -119,8 +126,8 @@ async def test_a_refold_keeps_decisions_and_words(one: House) -> None:
     assert len(await outbox(one, customer)) == said
 
 
-async def test_without_the_version_that_was_read_nothing_is_written(one: House) -> None:
-    _, alert_id = await one.overdue()
+async def test_without_the_version_that_was_read_nothing_is_written(one: House, standing: tuple[str, str]) -> None:
+    _, alert_id = standing
     async with one.client(Role.MANAGER) as client:
         present = await tag(client, alert_id)
         none = await client.post(f"/alerts/{alert_id}/acknowledge")
@@ -144,18 +151,16 @@ async def test_of_many_who_write_at_once_exactly_one_wins(one: House) -> None:
     assert len(await ledger(one, customer, "commented")) == 1
 
 
-async def test_a_write_does_not_overwrite_what_another_process_wrote(one: House, stack: Stack) -> None:
+async def test_what_this_process_remembers_of_before_anothers_write_neither_wins_nor_refuses(one: House) -> None:
     customer, alert_id = await one.overdue()
     async with one.client(Role.MANAGER) as client:
-        read = await tag(client, alert_id)
-        # Another process: the same database, but nothing of it in this one's memory of states.
-        held = one.runtime.applier.cache.take(ACCOUNTS.name, customer)
-        await act(client, alert_id, "acknowledge", **{"if-match": read})
-        if held is not None:
-            one.runtime.applier.cache.give(held)
-        late = await act(client, alert_id, "resolve", **{"if-match": read})
-        fresh = await act(client, alert_id, "comment", {"text": "seen"})
-    assert (late.status_code, fresh.status_code) == (412, 200)
+        before = await tag(client, alert_id)
+        remembered = one.runtime.applier.cache.take(ACCOUNTS.name, customer)
+        assert remembered is not None
+        await act(client, alert_id, "acknowledge")  # as another process would: past what is remembered here
+        one.runtime.applier.cache.give(remembered)
+        assert (await act(client, alert_id, "comment", {"text": "seen"})).status_code == 200
+        assert (await act(client, alert_id, "resolve", **{"if-match": before})).status_code == 412
 
 
 async def test_a_repeat_under_its_key_counts_once_and_answers_as_before(one: House) -> None:
@@ -201,8 +206,8 @@ async def test_what_the_state_does_not_admit_is_a_409_that_says_what_would_be_po
     assert "comment or note work" in answer.json()["detail"]
 
 
-async def test_what_is_not_there_and_what_is_anothers_look_alike(one: House) -> None:
-    _, alert_id = await one.overdue()
+async def test_what_is_not_there_and_what_is_anothers_look_alike(one: House, standing: tuple[str, str]) -> None:
+    _, alert_id = standing
     async with one.client(Role.MANAGER, "staff/stranger") as client:
         for name in (alert_id, "no-such-alert"):
             answer = await client.post(f"/alerts/{name}/acknowledge", headers={"if-match": '"v1"'})
@@ -240,9 +245,9 @@ async def test_a_deputy_may_act_and_an_administrator_on_every_alert(one: House) 
     ],
 )
 async def test_what_does_not_fit_is_a_422_that_names_the_field_and_changes_nothing(
-    one: House, what: str, body: dict[str, Any] | None, field: str | None
+    one: House, standing: tuple[str, str], what: str, body: dict[str, Any] | None, field: str | None
 ) -> None:
-    customer, alert_id = await one.overdue()
+    customer, alert_id = standing
     async with one.client(Role.MANAGER) as client:
         answer = await act(client, alert_id, what, body)
         assert answer.status_code == 422, answer.text

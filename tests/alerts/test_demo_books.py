@@ -193,11 +193,12 @@ def test_in_every_course_what_follows_comes_later(course: Course, books: Books) 
             assert steps[0].day < min(step.day for step in steps[1:])
 
 
-def test_no_invoice_is_paid_beyond_its_total_and_no_cent_is_lost(events: list[Event]) -> None:
-    """An account of its own, event by event: what came in is on invoices or on account, what went out is gone."""
+def test_no_invoice_is_paid_beyond_its_total_and_no_cent_is_lost(events: list[Event], final: FinalBooks) -> None:
+    """An account of the test's own, event by event: what came in is on invoices or on account, or went back."""
     total: dict[str, Decimal] = {}
     on_invoice: dict[str, Decimal] = defaultdict(Decimal)
     document: dict[str, tuple[Decimal, dict[str, Decimal]]] = {}
+    disputed: set[str] = set()
     for event in events:
         data = event.data
         if isinstance(data, trade.InvoiceIssued):
@@ -206,25 +207,30 @@ def test_no_invoice_is_paid_beyond_its_total_and_no_cent_is_lost(events: list[Ev
         elif isinstance(data, trade.InvoiceCancelled):
             assert not on_invoice[data.invoice_id]
             total[data.invoice_id] = Decimal(0)
+        elif isinstance(data, trade.InvoiceDisputed):
+            (disputed.add if data.disputed else disputed.remove)(data.invoice_id)
         elif isinstance(data, trade.Settlement):
             document[data.document_id] = (data.total.amount, {})
         elif isinstance(data, trade.PaymentReversed):
-            _, parts = document.pop(data.document_id)
-            for invoice, amount in parts.items():
+            for invoice, amount in document.pop(data.document_id)[1].items():
                 on_invoice[invoice] -= amount
-        if isinstance(data, trade.Settlement | trade.PaymentApplied):
-            for part in data.applied_to or ():
-                document[data.document_id][1][part.invoice_id] = part.amount.value
-                on_invoice[part.invoice_id] += part.amount.value
-        assert all(on_invoice[name] <= total[name] for name in _named(data))
-    for came, parts in document.values():
-        assert sum(parts.values(), Decimal(0)) <= came
+        for part in _applied(data):
+            document[_document(data)][1][part.invoice_id] = part.amount.value
+            on_invoice[part.invoice_id] += part.amount.value
+            assert on_invoice[part.invoice_id] <= total[part.invoice_id]
+    assert all(sum(parts.values(), Decimal(0)) <= came for came, parts in document.values())
+    left = {invoice: amount - on_invoice[invoice] for invoice, amount in total.items()}
+    assert final.open_amounts() == {invoice: amount for invoice, amount in left.items() if amount}
+    assert {invoice for invoice, stands in final.disputed.items() if stands} == disputed
 
 
-def _named(data: object) -> list[str]:
-    if isinstance(data, trade.Settlement | trade.PaymentApplied):
-        return [part.invoice_id for part in data.applied_to or ()]
-    return []
+def _applied(data: object) -> list[trade.AppliedTo]:
+    return data.applied_to or [] if isinstance(data, trade.Settlement | trade.PaymentApplied) else []
+
+
+def _document(data: object) -> str:
+    assert isinstance(data, trade.Settlement | trade.PaymentApplied)
+    return data.document_id
 
 
 def test_the_files_say_what_the_events_came_to(books: Books, final: FinalBooks, tmp_path: Path) -> None:

@@ -244,13 +244,15 @@ async def test_an_idle_connection_that_the_server_closed_is_opened_again_at_once
     assert len(server.taken) == 2
 
 
-async def test_a_server_that_hangs_up_after_the_message_leaves_it_in_doubt_and_it_is_not_sent_twice_by_itself() -> None:
-    async with serving(Server(hang_up_after_data=True)) as server, MailConnection(server.settings) as connection:
-        outcome = await connection.send(mail())
+async def test_a_message_left_without_an_answer_is_in_doubt_and_not_sent_twice_by_itself() -> None:
+    async with serving() as server, MailConnection(server.settings) as connection:
+        assert (await connection.send(mail(1))).accepted
+        server.hang_up_after_data = True
+        outcome = await connection.send(mail(2))
         assert (outcome.verdict, outcome.stage, outcome.in_doubt) == (Verdict.RETRY, Stage.MESSAGE, True)
         assert len(server.sessions) == 1
         server.hang_up_after_data = False
-        assert (await connection.send(mail())).accepted
+        assert (await connection.send(mail(2))).accepted
 
 
 async def test_a_server_that_does_not_answer_is_given_up_after_the_time_out() -> None:
@@ -278,7 +280,9 @@ async def test_a_cancelled_mail_does_not_harm_the_next() -> None:
         server.answers["MAIL"] = ["stall"]
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(connection.send(mail(1)), 0.2)
-        assert (await connection.send(mail(2))).accepted
+        # Sooner than the time-out: on a connection of its own, not after waiting for the first mail's answer.
+        assert (await asyncio.wait_for(connection.send(mail(2)), server.settings.timeout_s / 2)).accepted
+        assert len(server.sessions) == 2
 
 
 async def test_a_server_that_speaks_no_smtp_is_tried_again_later() -> None:

@@ -10,7 +10,6 @@ from contracts.envelope import Event, encode_data
 from services.chassis.aggregate import State, Stored
 from services.chassis.apply import Applier
 from services.chassis.fold import Folded, fold_subject
-from services.chassis.mongo import MAJORITY
 from services.chassis.plan import Plan, settle
 from services.chassis.service import Service
 from services.chassis.work import Work, event_work
@@ -52,8 +51,7 @@ async def apply(applier: Applier, plans: list[Plan], seconds: float) -> float:
     started = time.perf_counter()
     done = 0
     for plan in plans:
-        async with applier.sessions.use() as session, session.start_transaction(write_concern=MAJORITY):
-            await applier.write(plan, [], session)
+        await applier.transactions.store(plan, [])
         done += len(plan.taken)
         if time.perf_counter() - started > seconds:
             break

@@ -145,6 +145,23 @@ def test_an_acknowledged_mail_survives_a_kill(tmp_path: Path) -> None:
         second.stop()
 
 
+def test_a_mail_is_acknowledged_only_once_it_is_stored(tmp_path: Path) -> None:
+    mailbox = start(tmp_path)
+    try:
+        post(mailbox, letter(message_id="<one@example.test>"))
+        with contextlib.closing(sqlite3.connect(tmp_path / "mailbox.sqlite", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")  # whoever wants to write has to wait
+            server = smtplib.SMTP(mailbox.host, mailbox.smtp_port, timeout=0.5)
+            with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+                server.send_message(letter(message_id="<two@example.test>"))
+            assert get(mailbox, "/api/count").json()["messages"] == 1
+            db.execute("ROLLBACK")
+        post(mailbox, letter(message_id="<three@example.test>"))
+        assert {item["message_id"] for item in listed(mailbox)} >= {"<one@example.test>", "<three@example.test>"}
+    finally:
+        mailbox.stop()
+
+
 def test_a_stop_is_clean_even_with_a_sender_connected(tmp_path: Path) -> None:
     mailbox = start(tmp_path)
     with smtplib.SMTP(mailbox.host, mailbox.smtp_port, timeout=10) as server:

@@ -41,6 +41,7 @@ class Load:
     repeats: int = 0
     late: int = 0
     gone: tuple[str, ...] = ()  # customers erased on the way
+    again: dict[str, Event] = field(default_factory=dict)  # come again after their ids were forgotten
 
     @property
     def events(self) -> int:
@@ -48,9 +49,9 @@ class Load:
         return sum(len(wires) for wires in self.days.values())
 
     @property
-    def partings(self) -> list[Wire]:
+    def partings(self) -> list[Event]:
         """The erasures, to be said on the morning of their day when all before is read."""
-        return [wire_of(parting(self.size, subject)) for subject in self.gone]
+        return [parting(self.size, subject) for subject in self.gone]
 
 
 def make(size: Size) -> Load:
@@ -155,7 +156,7 @@ def parting(size: Size, subject: str) -> Event:
         type=ProfileErased.TYPE,
         subject=subject,
         time=_morning(size.erasure),
-        data=ProfileErased(),
+        data=ProfileErased(erased_at=_morning(size.erasure)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class House:
         given = {"kind": "person", "name": "Li Lei", "relation": "current", "external_role": "consumer"} | fields
         await self.tell(CustomerRegistered(**given), customer)
         if owner is not None:
-            since = date.today() - timedelta(days=400)
+            since = datetime.now(UTC).date() - timedelta(days=400)
             await self.tell(OwnerAssigned(owner_id=owner, since=since, deputy_id=deputy), customer)
         return customer
 

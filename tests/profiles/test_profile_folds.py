@@ -24,18 +24,20 @@ from contracts.events.customers import (
 from contracts.events.lifecycle import LimitChanged, OwnerChanged, StandingChanged
 from contracts.events.profile_groups import Basic, Family, Person
 from contracts.events.profiles import ProfileChanged
+from contracts.events.staff import StaffChanged, StaffLeft, StaffRegistered
 from contracts.money import Money
 from contracts.payload import Payload
 from services.profiles.handlers import profiles_service
 from services.profiles.model.customer import Customer, named_on, tenures
 from services.profiles.model.facts import CompanyDays
 from services.profiles.model.owners import tenure_on
-from services.profiles.store import CONSENTS, CUSTOMERS, LIMITS, TOLD
+from services.profiles.store import CONSENTS, CUSTOMERS, LIMITS, STAFF, STAFF_TOLD, TOLD
 from tests.desk import TestDesk, payloads
 
 DAYS = CompanyDays(ZoneInfo("Asia/Shanghai"))
 SERVICE = profiles_service(DAYS)
 CUSTOMER = "C-1"
+COLLEAGUE = "staff/7"
 START = datetime(2026, 3, 10, 4, tzinfo=UTC)
 LATER = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -87,6 +89,11 @@ agreed = st.builds(
     channel=optional(st.just("mail")),
 )
 linked = st.builds(CustomerLinked, system=st.sampled_from(["erp", "shop"]), local_id=st.sampled_from(["1", "2"]))
+employed = st.one_of(
+    st.builds(StaffRegistered, name=st.sampled_from(["Wang", "Zhao"]), deputy=optional(staff)),
+    st.builds(StaffChanged, name=st.sampled_from(["Wang", "Zhao"]), unit=optional(st.just("sales"))),
+    st.builds(StaffLeft, left_on=days, successor=optional(staff)),
+)
 
 
 @dataclass(frozen=True)
@@ -98,10 +105,10 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn, kinds: st.SearchStrategy[Payload]) -> Story:
+def stories(draw: st.DrawFn, kinds: st.SearchStrategy[Payload], subject: str = CUSTOMER) -> Story:
     told = draw(st.lists(st.tuples(kinds, moments, st.sampled_from(["crm", "erp"])), min_size=1, max_size=9))
     facts = [
-        Event(id=f"e{n}", source=source, type=data.TYPE, subject=CUSTOMER, time=time, data=data)
+        Event(id=f"e{n}", source=source, type=data.TYPE, subject=subject, time=time, data=data)
         for n, (data, time, source) in enumerate(told)
     ]
     order = draw(st.permutations(range(len(facts))))
@@ -221,3 +228,13 @@ def test_a_refold_changes_nothing_and_says_nothing(story: Story) -> None:
         again = desk.refold(CUSTOMERS, CUSTOMER)
         assert again.said == []
         assert again.changed == {}
+
+
+@given(stories(employed, COLLEAGUE))
+def test_any_order_repetition_and_batching_gives_the_same_colleague(story: Story) -> None:
+    straight, crooked = in_order(story), as_it_came(story)
+    assert crooked.value(STAFF, COLLEAGUE) == straight.value(STAFF, COLLEAGUE)
+    shown = [desk.value(STAFF_TOLD, COLLEAGUE) for desk in (straight, crooked)]
+    cards = [(told.snapshot.name, told.snapshot.staff) for told in shown if told is not None and told.snapshot]
+    assert cards[1:] == cards[:1]
+    assert crooked.refold(STAFF, COLLEAGUE).said == []

@@ -62,6 +62,7 @@ async def serve(bind: str, smtp_port: int, http_port: int, folder: Path) -> None
         await server.serve(sockets=[http_socket])
     finally:
         await sink.stop()
+        store.close()
 
 
 def _listen(bind: str, port: int, option: str) -> socket.socket:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS mails (
@@ -78,25 +79,33 @@ class Store:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "mailbox.sqlite"
+        # Open as long as the store is: whenever the last connection closes, SQLite copies the whole log into the file.
+        self._writer = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+        self._turn = Lock()
         try:
-            with self._open() as db:
-                db.execute("PRAGMA journal_mode = WAL")
-                db.executescript(SCHEMA)
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            # FULL makes the commit wait for the disk: after our 250 the sender forgets the mail.
+            self._writer.execute("PRAGMA synchronous = FULL")
+            self._writer.executescript(SCHEMA)
         except sqlite3.DatabaseError as error:
+            self._writer.close()
             raise DamagedMailboxError(
                 f"{self.path} cannot be used as a mailbox ({error}): move it away, and an empty one is made"
             ) from error
 
+    def close(self) -> None:
+        """Nothing can be added any more."""
+        with self._turn:
+            self._writer.close()
+
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self.path, timeout=30)) as db:
-            # FULL makes the commit wait for the disk: after our 250 the sender forgets the mail.
-            db.execute("PRAGMA synchronous = FULL")
             yield db
 
     def add(self, arrivals: Sequence[Arrival]) -> None:
         """Stores all or, on an error, none of them; returns once they are on disk."""
-        with self._open() as db, db:
+        with self._turn, self._writer as db:
             for mail in arrivals:
                 row = (mail.message_id, ",".join(mail.recipients), mail.sender, mail.subject, mail.received_at)
                 number, copies = db.execute(ADD, row).fetchone()
@@ -119,7 +128,7 @@ class Store:
 
     def count(self, search: str = "", to: str | None = None) -> Count:
         where, values = _matching(search, to)
-        with self._open() as db:
+        with self._reading() as db:
             row = db.execute(f"SELECT count(*), coalesce(sum(copies), 0) FROM mails WHERE {where}", values)  # noqa: S608
             return Count(*row.fetchone())
 
@@ -127,12 +136,12 @@ class Store:
         return next(iter(self._entries("id = ?", [number])), None)
 
     def raw(self, number: int) -> bytes | None:
-        with self._open() as db:
+        with self._reading() as db:
             row = db.execute("SELECT raw FROM bodies WHERE mail = ?", (number,)).fetchone()
             return None if row is None else bytes(row[0])
 
     def _entries(self, where: str, values: Iterable[str | int]) -> list[Entry]:
-        with self._open() as db:
+        with self._reading() as db:
             rows = db.execute(f"SELECT {COLUMNS} FROM mails WHERE {where}", list(values))  # noqa: S608
             return [_entry(row) for row in rows]
 

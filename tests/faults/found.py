@@ -1,0 +1,139 @@
+"""What the database of the service holds at the end, and whether anything is still under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.alerts.model.account import Account
+from services.alerts.model.notification import Notification
+from services.alerts.model.settlement import Settlement
+from services.alerts.model.staff import Colleague
+from services.alerts.store import Item, Owned
+from services.chassis.mongo import Client, Database, Doc, connect, database, find, from_doc
+from tests.faults.bus import TRADE, Bus
+from tests.faults.probe import Tally
+
+S = TypeVar("S", bound=msgspec.Struct)
+TOPICS = (TRADE, "rapport.lifecycle", "rapport.profiles", "rapport.staff")
+OPEN = ("queued", "sending")
+Key = tuple[str, str]
+
+
+class NotQuietError(AssertionError):
+    """The service did not come to rest in time; the message says what is left."""
+
+
+@dataclass
+class Store:
+    """The service's database, seen from outside."""
+
+    client: Client
+    db: Database
+
+    @classmethod
+    def of(cls, uri: str, prefix: str) -> Store:
+        """Connect; `prefix` is that of the run's databases."""
+        client = connect(uri, serverSelectionTimeoutMS=2000)
+        return cls(client, database(client, f"{prefix}_alerts"))
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.client.close()
+
+    async def drop(self) -> None:
+        """Begin with nothing."""
+        await self.client.drop_database(self.db.name)
+
+    async def inboxes(self) -> list[str]:
+        """The months of which technical ids are remembered."""
+        return sorted(name for name in await self.db.list_collection_names() if name.startswith("inbox_"))
+
+    async def forget_months(self) -> int:
+        """Drop the inboxes, as happens when their months are over; returns how many ids were in them."""
+        forgotten = 0
+        for name in await self.inboxes():
+            forgotten += await self.db[name].count_documents({})
+            await self.db.drop_collection(name)
+        return forgotten
+
+    async def places(self) -> dict[tuple[str, int], tuple[int, datetime]]:
+        """Applied offset and clock of each partition."""
+        rows = await find(self.db, "offsets", {})
+        return {(row["topic"], row["partition"]): (row["next"], row["clock"]) for row in rows}
+
+    async def rest(self, ends: dict[tuple[str, int], int]) -> list[str]:
+        """What is still under way, in words; nothing when all is quiet."""
+        places = await self.places()
+        behind = sum(end - places.get(place, (0, None))[0] for place, end in ends.items())
+        left = [f"{behind} records unread"] if behind else []
+        clocks = [clock for (topic, _), (_, clock) in places.items() if topic == TRADE]
+        due = await self.db["items"].count_documents({"due": {"$lt": min(clocks)}}) if clocks else 0
+        left += [f"{due} due"] if due else []
+        for name, where in (("outbox", {}), ("notifications", {"state.state": {"$in": list(OPEN)}})):
+            if count := await self.db[name].count_documents(where):
+                left.append(f"{count} in {name}")
+        return left
+
+    async def all(self, name: str, kind: type[S]) -> dict[Key, S]:
+        """Documents of a kind by subject and key."""
+        rows = await find(self.db, name, {})
+        return {(row.get("s", row["_id"]), row.get("k", "")): from_doc(row["state"], kind) for row in rows if "state" in row}
+
+
+@dataclass
+class Found:
+    """Everything stored, by subject and key."""
+
+    items: dict[Key, Item]
+    settlements: dict[Key, Settlement]
+    accounts: dict[Key, Account]
+    staff: dict[Key, Colleague]
+    alerts: dict[Key, Owned]
+    notifications: dict[Key, Notification]
+    tally: dict[Key, Tally]
+    ledger: set[str]
+    letters: dict[str, Doc]
+    erased: set[str]
+    clock: datetime
+
+
+async def read(store: Store) -> Found:
+    """Read it all."""
+    clocks = [clock for (topic, _), (_, clock) in (await store.places()).items() if topic == TRADE]
+    tally = await store.all("tally", Tally) | await store.all("staff_tally", Tally)
+    letters: list[dict[str, Any]] = await find(store.db, "dead", {})
+    gone = await find(store.db, "accounts", {"erased": True}, fields={"_id": 1})
+    return Found(
+        items=await store.all("items", Item),
+        settlements=await store.all("settlements", Settlement),
+        accounts=await store.all("accounts", Account),
+        staff=await store.all("staff", Colleague),
+        alerts=await store.all("alerts", Owned),
+        notifications=await store.all("notifications", Notification),
+        tally=tally,
+        ledger={row["_id"] for row in await find(store.db, "ledger", {}, fields={"_id": 1})},
+        letters={letter["_id"]: letter for letter in letters},
+        erased={row["_id"] for row in gone},
+        clock=min(clocks),
+    )
+
+
+async def quiet(store: Store, bus: Bus, deadline_s: float, *, watch: Any = lambda: None) -> None:
+    """Return when everything is read, said, sent and nothing is due. `watch` may raise what went wrong meanwhile.
+
+    Raises:
+        NotQuietError: it took longer.
+    """
+    deadline = time.monotonic() + deadline_s
+    ends = await bus.ends(TOPICS)
+    while left := await store.rest(ends):
+        watch()
+        if time.monotonic() > deadline:
+            raise NotQuietError(f"after {deadline_s:.0f} s there are still {', '.join(left)}")
+        await asyncio.sleep(0.1)
