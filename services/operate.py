@@ -15,7 +15,7 @@ from rich.table import Table
 from services.alerts.handlers import alerts_service
 from services.alerts.settings import AlertsSettings
 from services.chassis import dead
-from services.chassis.refold import refold_subject
+from services.chassis.refold import refold_subject, refold_to
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -103,11 +103,12 @@ def refold(service: Annotated[str, typer.Argument(help=f"Which: {', '.join(SERVI
 
     async def work(runtime: Runtime) -> None:
         changed = seen = 0
+        now = await refold_to(runtime.applier)
         with Progress(transient=True) as progress:
             task = progress.add_task("refolding", total=None)
             async for subject in runtime.ledger.subjects():
                 for head in runtime.service.heads():
-                    changed += await refold_subject(runtime.applier, head, subject, runtime.now())
+                    changed += await refold_subject(runtime.applier, head, subject, now)
                 seen += 1
                 progress.update(task, completed=seen, description=f"refolding {subject}")
         typer.echo(f"{seen:,} subjects folded again, {changed:,} changed.")

@@ -86,7 +86,7 @@ class Watch:
             figures = await self.read("alerts")
             if figures.get("rapport_clock_seconds", 0) >= moment.timestamp() and not figures["rapport_deadlines_due"]:
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
     async def settled(self) -> None:
         """Return when everything is read, said and sent."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from pymongo import UpdateOne
+from pymongo import UpdateOne, WriteConcern
 from pymongo.errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -30,7 +30,7 @@ from .cache import StateCache
 from .fold import Folded, fold_subject, known_needs
 from .ledger import Ledger
 from .metrics import Metrics
-from .mongo import Database, Doc, from_doc
+from .mongo import FORGETFUL, MAJORITY, Database, Doc, from_doc
 from .plan import Plan, settle, state_of, storable
 from .service import Service
 from .sessions import Sessions
@@ -180,6 +180,10 @@ class Applier:
             asyncio.CancelledError: the batch was dropped; nothing of the open transaction stays.
         """
         positions, unread = list(positions), list(unread)
+        if not works and not unread:
+            # Only how far was read: if it is lost, the same nothing is read again, so nobody waits for its durability.
+            await self._retried("offsets", lambda: self._save(positions, FORGETFUL))
+            return Outcome()
         if len(works) < self.small or self.lanes == 1:
             return await self._lane(works, unread, positions)
         lanes: list[list[Work]] = [[] for _ in range(self.lanes)]
@@ -196,14 +200,15 @@ class Applier:
         await self._retried("offsets", lambda: self._save(positions))
         return outcome
 
-    async def _save(self, positions: list[Position]) -> None:
+    async def _save(self, positions: list[Position], concern: WriteConcern = MAJORITY) -> None:
         if positions:
-            await self.db["offsets"].bulk_write([position.update() for position in positions], ordered=False)
+            offsets = self.db.get_collection("offsets", write_concern=concern)
+            await offsets.bulk_write([position.update() for position in positions], ordered=False)
 
     async def move(self, positions: list[Position]) -> None:
         """Move clocks on without a batch. A database that is away is no harm: the clock waits."""
         try:
-            await self._save(positions)
+            await self._save(positions, FORGETFUL)
         except PyMongoError as error:
             if not heals(error):
                 raise

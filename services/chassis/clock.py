@@ -111,7 +111,9 @@ class Clock:
 
     async def due(self, kind: Kind, now: datetime) -> list[Doc]:
         """What of `kind` is due before `now`, oldest first; examines what it returns and one key more."""
-        cursor = self.applier.db[kind.name].find({"due": {"$lt": now}}, projection={"s": 1, "k": 1, "due": 1})
+        cursor = self.applier.db[kind.name].find(
+            {"due": {"$lt": now}}, projection={"s": 1, "k": 1, "due": 1}, batch_size=self.batch + 1
+        )
         return await cursor.sort([("due", 1)]).limit(self.batch).to_list(self.batch)
 
     async def read(self) -> datetime | None:

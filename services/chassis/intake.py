@@ -26,6 +26,7 @@ from .service import Service
 
 HOLD = 1.0  # seconds between polls of a held assignment; aiokafka gives a member up after 300 without
 FETCH_WAIT_MS = 100  # how long the broker sits on an empty fetch: the grain of "read to its end"
+FINISH = 20.0  # seconds a batch in hand has when its partitions go; well below the rebalance's own limit
 COMMIT_WAIT = 5.0  # seconds; without a broker aiokafka would wait for ever
 TROUBLE = 60.0  # seconds of errors that no waiting heals, after which the process ends: a new one starts clean
 log = structlog.get_logger(__name__)
@@ -210,7 +211,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         stays.
         """
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(FINISH):
                 async with self._busy:
                     pass
         except TimeoutError:

@@ -31,6 +31,7 @@ Client = AsyncIOMotorClient[Doc]
 Database = AsyncIOMotorDatabase[Doc]
 
 MAJORITY = WriteConcern("majority")
+FORGETFUL = WriteConcern(1)
 READ_MAJORITY = ReadConcern("majority")
 
 MOST_BYTES = 15_000_000  # MongoDB holds 16 MiB a document; the rest is for what the chassis adds

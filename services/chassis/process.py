@@ -68,5 +68,5 @@ def _loop(work: Awaitable[None]) -> None:
 
 
 def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)  # noqa: T201 - before logging is configured, to a person
+    print(text, file=sys.stderr)
     return code

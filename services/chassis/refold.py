@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -106,8 +106,17 @@ def _tick_until(service: Service, state: State, moment: datetime) -> None:
         _apply(service, state, tick_work(kind, head, tick, state.subject, key, at))
 
 
+async def refold_to(applier: Applier) -> datetime:
+    """Up to when a refold may let time pass: as far as the feeds are applied, as for the clock of the running service;
+    where nothing has been read, not at all.
+    """
+    positions = await applier.positions()
+    known = [clock for (topic, _), (_, clock) in positions.items() if topic in applier.service.feeds]
+    return min(known, default=datetime.min.replace(tzinfo=UTC))
+
+
 async def refold_subject(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
-    """Refold one subject and store it, up to `now`, the service's clock; returns whether anything changed."""
+    """Refold one subject and store it, up to `now` (see `refold_to`); returns whether anything changed."""
     delay = 0.01
     while True:
         try:

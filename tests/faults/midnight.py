@@ -30,6 +30,7 @@ from tests.faults.verdict import verdict
 How = Literal["down", "frozen"]
 LEADS_S: Final = (20, 45, 90)  # how long before midnight it begins; more where the machine is slow
 PAID, GRANTED, UNPAID = 1000, 100, 60
+BEFORE_GRANTS = 3  # other facts of each customer that lie before the grace periods, so that those are read last
 SUM: Final = Decimal("88.00")
 
 
@@ -112,11 +113,15 @@ def _eve(number: int, zones: Path, at: datetime) -> Eve:
     before = [made.event for made in staff(Size(number, 0, 9, 0, 0, 0, 0))]
     before = [_at(event, said) for event in before]
     meanwhile: list[Event] = []
+    others: list[Event] = []
     for n in range(PAID + GRANTED + UNPAID):
         subject = f"made-{number}-M{n:05}"
         owner = OwnerChanged(owner_id=colleague(n % 5), valid_from=today - timedelta(days=9))
         issued = InvoiceIssued(invoice_id="I-1", issued_on=today - timedelta(days=3), due_on=today, total=Money(SUM, "CNY"))
         before += [_event(subject, PROFILES, owner, said), _event(subject, BOOKS, issued, said)]
+        for turn in range(BEFORE_GRANTS):
+            owner = OwnerChanged(owner_id=colleague(turn), valid_from=today - timedelta(days=8 - turn))
+            others.append(_event(subject, PROFILES, owner, said, turn))
         if n < PAID:
             paid = PaymentReceived(
                 document_id="D-1", dated_on=today, total=Money(SUM, "CNY"),
@@ -126,14 +131,15 @@ def _eve(number: int, zones: Path, at: datetime) -> Eve:
         elif n < PAID + GRANTED:
             granted = LimitChanged(limit=None, valid_from=today, grace_days=30)
             meanwhile.append(_event(subject, PROFILES, granted, said))
+    meanwhile = others + meanwhile
     load = Load(Size(number, PAID + GRANTED + UNPAID, 1, 0, 0, PAID, 0))
     load.accepted = {name_of(event): event for event in (*before, *meanwhile)}
     load.days[0] = [wire_of(event) for event in load.accepted.values()]
     return Eve(at, rules, load, before, meanwhile)
 
 
-def _event(subject: str, source: str, data: Payload, said: datetime) -> Event:
-    return Event(id=f"{subject}/{data.TYPE}", source=source, type=data.TYPE, subject=subject, time=said, data=data)
+def _event(subject: str, source: str, data: Payload, said: datetime, turn: int = 9) -> Event:
+    return Event(id=f"{subject}/{data.TYPE}/{turn}", source=source, type=data.TYPE, subject=subject, time=said, data=data)
 
 
 def _at(event: Event, moment: datetime) -> Event:

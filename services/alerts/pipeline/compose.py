@@ -4,12 +4,12 @@ go no further.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import TypeVar, cast
-
-import msgspec
+from typing import cast
 
 from contracts.money import Money
 from services.alerts.channels.mail import Mail
@@ -23,10 +23,9 @@ from services.alerts.model.notification import NO_OWNER, Notification
 from services.alerts.model.open_item import Entry, OpenItem
 from services.alerts.model.staff import Colleague
 from services.alerts.settings import AlertsSettings
-from services.alerts.store import Item, Owned
+from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, STAFF, Item, Owned
 from services.chassis.mongo import Database, find, from_doc
 
-S = TypeVar("S", bound=msgspec.Struct)
 _NAMES = {"payment": "payment.received", "credit_note": "credit_note.issued", "write_off": "debt.written_off"}
 
 
@@ -34,31 +33,33 @@ class Withheld(Exception):  # noqa: N818 - a decision, not an error
     """The notification is not to be sent; the text is the reason's code."""
 
 
-class Composer:
-    """Makes mails from what is stored."""
+@dataclass(frozen=True)
+class Shelf:
+    """What the mails of one round are made from, read in four queries however many they are."""
 
-    def __init__(self, db: Database, settings: AlertsSettings) -> None:
-        self.db, self.settings = db, settings
+    settings: AlertsSettings
+    alerts: Mapping[str, Alert]
+    items: Mapping[str, OpenItem]  # by alert
+    accounts: Mapping[str, Account]
+    staff: Mapping[str, Colleague]
 
-    async def mail(self, subject: str, notification: Notification) -> Mail:
+    def mail(self, subject: str, notification: Notification) -> Mail:
         """The mail.
 
         Raises:
             Withheld: nobody can or should get it.
         """
-        alert = (await self._one("alerts", {"k": notification.alert_id, "s": subject}, Owned)).alert
+        alert, account = self.alerts.get(notification.alert_id), self.accounts.get(subject)
+        item = self.items.get(notification.alert_id)
+        if alert is None or account is None or item is None:
+            raise Withheld("erased")
         if alert.state == "resolved":
             raise Withheld("already_over")
         if not notification.recipient:
             raise Withheld(NO_OWNER)
-        colleague = await self._one("staff", {"_id": notification.recipient}, Colleague)
-        if colleague.left or not colleague.mail:
+        colleague = self.staff.get(notification.recipient)
+        if colleague is None or colleague.left or not colleague.mail:
             raise Withheld("no_address")
-        account = await self._one("accounts", {"_id": subject}, Account)
-        cards = await find(self.db, "items", {"s": subject, "state.alerts": alert.alert_id}, limit=1)
-        if not cards:
-            raise Withheld("already_over")
-        item = from_doc(cards[0]["state"], Item).item
         content = letter(alert, item, account, colleague, self.settings)
         title, text, html = render_alert_raised(content)
         return Mail(
@@ -74,11 +75,26 @@ class Composer:
             sent_at=datetime.now(UTC),
         )
 
-    async def _one(self, collection: str, where: dict[str, str], kind: type[S]) -> S:
-        found = await find(self.db, collection, where, limit=1)
-        if not found or "state" not in found[0]:
-            raise Withheld("no_address" if collection == "staff" else "erased")
-        return from_doc(found[0]["state"], kind)
+
+async def shelf(db: Database, settings: AlertsSettings, wanted: Sequence[tuple[str, Notification]]) -> Shelf:
+    """Read what the mails about `wanted` (subject and notification) are made from."""
+    ids = [notification.alert_id for _, notification in wanted]
+    subjects = [subject for subject, _ in wanted]
+    recipients = [notification.recipient for _, notification in wanted]
+    alerts, cards, accounts, staff = await asyncio.gather(
+        find(db, ALERTS.name, {"k": {"$in": ids}}),
+        find(db, ITEMS.name, {"s": {"$in": subjects}, "state.alerts": {"$in": ids}}),
+        find(db, ACCOUNTS.name, {"_id": {"$in": subjects}}),
+        find(db, STAFF.name, {"_id": {"$in": recipients}}),
+    )
+    held = [from_doc(doc["state"], Item) for doc in cards]
+    return Shelf(
+        settings,
+        {doc["k"]: from_doc(doc["state"], Owned).alert for doc in alerts},
+        {name: card.item for card in held for name in card.alerts},
+        {doc["_id"]: from_doc(doc["state"], Account) for doc in accounts if "state" in doc},
+        {doc["_id"]: from_doc(doc["state"], Colleague) for doc in staff if "state" in doc},
+    )
 
 
 def letter(alert: Alert, item: OpenItem, account: Account, colleague: Colleague, settings: AlertsSettings) -> AlertMail:

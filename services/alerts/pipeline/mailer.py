@@ -17,7 +17,7 @@ import structlog
 from services.alerts.channels.mail import Mail, MailConnection, Outcome
 from services.alerts.emits import notification_fact
 from services.alerts.model.notification import Notification, accepted, begun, bounced, postponed, suppressed
-from services.alerts.pipeline.compose import Composer, Withheld
+from services.alerts.pipeline.compose import Withheld, shelf
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, NOTIFICATIONS
 from services.chassis import marks
@@ -48,7 +48,6 @@ class Mailer:
 
     def __init__(self, runtime: Runtime, settings: AlertsSettings) -> None:
         self.runtime, self.settings = runtime, settings
-        self.composer = Composer(runtime.db, settings)
         self.connections = [MailConnection(settings.smtp) for _ in range(settings.mail_connections)]
         self.stopping = False
         self._wake = asyncio.Event()
@@ -95,12 +94,15 @@ class Mailer:
         )
         jobs: list[Job] = []
         works: list[Work] = []
-        for row in rows:
-            subject, key, notification = row["s"], row["k"], from_doc(row["state"], Notification)
+        queued = [(row["s"], row["k"], from_doc(row["state"], Notification)) for row in rows]
+        if not queued:
+            return jobs
+        made_from = await shelf(self.runtime.db, self.settings, [(subject, one) for subject, _, one in queued])
+        for subject, key, notification in queued:
             if notification.state == "sending":
                 self.runtime.metrics.in_doubt.inc()
             try:
-                mail = await self.composer.mail(subject, notification)
+                mail = made_from.mail(subject, notification)
             except Withheld as reason:
                 works.append(self._work(subject, key, notification, partial(suppressed, why=str(reason))))
                 continue
