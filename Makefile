@@ -50,6 +50,7 @@ $(VENV)/.made:
 	  echo "Python 3.11 or newer is needed, and none is on the PATH ($$(python3 --version 2>&1 || true))." >&2; \
 	  echo "Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
+	if $(RUN) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then touch $@; exit 0; fi; \
 	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	  echo "$$found could not make a virtual environment; on Debian and Ubuntu install python3-venv." >&2; exit 1; }; \
 	touch $@

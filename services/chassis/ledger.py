@@ -18,7 +18,7 @@ from pymongo.errors import CollectionInvalid
 from .mongo import Collection, Database, Doc, Index
 from .work import Work
 
-LEDGER = Collection("ledger", (Index((("s", 1), ("at", 1), ("o", 1))),))
+LEDGER = Collection("ledger", (Index((("s", 1), ("o", 1), ("at", 1))),))
 INBOX = "inbox_"
 
 
@@ -95,7 +95,7 @@ class Ledger:
 
     async def rows(self, subject: str) -> list[Doc]:
         """A subject's facts in the order in which they were applied."""
-        cursor = self.db["ledger"].find({"s": subject}).sort([("at", 1), ("o", 1)])
+        cursor = self.db["ledger"].find({"s": subject}).sort([("o", 1), ("at", 1)])
         return await cursor.to_list(None)
 
     async def subjects(self) -> AsyncIterator[str]:

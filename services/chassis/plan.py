@@ -44,10 +44,10 @@ class Plan:
         plan = cls()
         for one in folded:
             plan.taken += one.rows
+            _number(one)
             if not one.moves:
                 plan.looked[one.state.head][one.state.subject] = one.state.v
                 continue
-            _number(one)
             if one.said:
                 rows, one.state.spoke = rows_of(one.said, one.state.spoke, shards)
                 plan.outbox += rows
@@ -83,7 +83,8 @@ class Plan:
 
 
 def _number(one: Folded) -> None:
-    # Facts appended in the same millisecond are told apart by the version they made and their place in it.
+    # The order in which facts were applied, whatever their times: a person's decision and a record that lay unread while
+    # he took it are folded again in the order in which the service learnt of them.
     for n, work in enumerate(one.rows):
         if work.keep and work.row is not None:
             work.row["o"] = (one.state.v + 1) * _ROWS + n

@@ -20,6 +20,7 @@ from contracts.events.trade import InvoiceIssued
 from contracts.registry import topic_of
 from tests.faults import poison
 from tests.faults.hand import HR, PROFILES, Hand, Made
+from tests.faults.probe import passes
 from tests.faults.size import Size, moment, on
 from tests.faults.stories import STORIES
 from tests.faults.wire import Wire
@@ -82,7 +83,7 @@ def _day(load: Load, day: int, facts: list[Made], again: dict[int, list[Wire]], 
             load.poison[name] = "erased"
             continue
         load.accepted[name] = event
-        _repeats(load, day, wire, again, draw)
+        _repeats(load, day, event, wire, again, draw)
         if isinstance(event.data, InvoiceIssued) and draw.random() < poison.CONFLICTS:
             wires.append(_poisoned(load, poison.conflict(event)))
     wires += again.pop(day, [])
@@ -91,11 +92,15 @@ def _day(load: Load, day: int, facts: list[Made], again: dict[int, list[Wire]], 
         wires.insert(draw.randrange(len(wires) + 1), _poisoned(load, bad))
 
 
-def _repeats(load: Load, day: int, wire: Wire, again: dict[int, list[Wire]], draw: Random) -> None:
+def _repeats(
+    load: Load, day: int, event: Event, wire: Wire, again: dict[int, list[Wire]], draw: Random
+) -> None:
     if draw.random() < NEAR:
         load.days[day].append(wire)
         load.repeats += 1
-    if draw.random() < FAR and day < load.size.last:
+    # What is forgotten of a customer who is erased would be refused when it comes again.
+    lasts = not (passes(event) and event.subject in load.gone)
+    if lasts and draw.random() < FAR and day < load.size.last:
         again[draw.randint(day + 1, load.size.last)].append(wire)
         load.repeats += 1
 
@@ -134,9 +139,10 @@ def customer(size: Size, number: int) -> Hand:
     _owner(hand, first)
     if draw.random() < 0.1:
         _owner(hand, draw.randint(first, size.last))
-    if draw.random() < 0.05:
-        grace = LimitChanged(limit=None, valid_from=on(0), grace_days=draw.randint(1, 4))
-        hand.say(draw.randint(0, 2), grace, source=PROFILES)
+    if draw.random() < 0.08:
+        day = draw.randrange(size.days)
+        grace = LimitChanged(limit=None, valid_from=on(draw.randint(0, day)), grace_days=draw.randint(1, 4))
+        hand.say(day, grace, source=PROFILES, late=draw.choice((0, 0, 1, 3)))
     stories, weights = zip(*STORIES, strict=True)
     for story in draw.choices(stories, weights, k=draw.randint(2, MOST_INVOICES)):
         story(hand)

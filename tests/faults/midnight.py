@@ -30,7 +30,7 @@ from tests.faults.verdict import verdict
 How = Literal["down", "frozen"]
 LEADS_S: Final = (20, 45, 90)  # how long before midnight it begins; more where the machine is slow
 PAID, GRANTED, UNPAID = 1000, 100, 60
-BEFORE_GRANTS = 3  # other facts of each customer that lie before the grace periods, so that those are read last
+BEFORE_GRANTS = 7  # other facts of each customer that lie before the grace periods, so that those are read last
 SUM: Final = Decimal("88.00")
 
 

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from contracts.envelope import encode, encode_json
-from tests.chassis.lab import told, unique
+from contracts.events.customers import ReferralMade
+from tests.chassis.lab import said, told, unique
 from tests.kafka.house import IN, House, heard
 from tests.waiting import until
 
@@ -35,8 +36,8 @@ async def test_bad_records_are_filed_once_each_and_those_beside_them_are_applied
     subject = unique()
     good = [told("add", 1, subject) for _ in range(4)]
     record = encode(good[0])
-    headers = dict(record.headers)
-    bad = {
+    headers: dict[str, bytes | None] = dict(record.headers)
+    bad: dict[str, tuple[bytes | None, dict[str, bytes | None]]] = {
         "malformed_json": (b"{bad", headers | {"ce_id": b"bad-1"}),
         "missing_attribute": (record.value, {"ce_type": headers["ce_type"], "ce_id": None}),
         "unknown_type": (record.value, headers | {"ce_type": b"rapport.nothing.known.v1", "ce_id": b"bad-3"}),
@@ -65,9 +66,6 @@ async def test_bad_records_are_filed_once_each_and_those_beside_them_are_applied
 
 
 async def test_what_another_service_is_told_is_passed_over(house: House) -> None:
-    from contracts.events.customers import ReferralMade
-    from tests.chassis.lab import said
-
     subject = unique()
     await house.send([said(ReferralMade(referred_id="x"), subject), told("add", 1, subject)])
     running = await house.start()
