@@ -108,7 +108,8 @@ def _from_object(value: bytes) -> tuple[Attributes, bytes]:
         raise Refused("wrong_content_type", "the data is not JSON; expected datacontenttype application/json")
     body = bytes(found.data)
     if not body:
-        raise Refused("missing_attribute", "the attribute data is missing from the CloudEvents object", "data")
+        said = "the attribute data is missing from the CloudEvents object; expected the payload in it"
+        raise Refused("missing_attribute", said, "data")
     trace = None if found.traceparent is None else _read_trace(found.traceparent.encode())
     attributes = Attributes(id_, source, type_, subject, time, trace)
     _check(attributes)

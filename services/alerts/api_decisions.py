@@ -21,7 +21,7 @@ from contracts.events.alerts import (
     AlertWorked,
 )
 from contracts.refusal import Refused
-from services.alerts.api_parts import parts, problems
+from services.alerts.api_parts import Person, parts, problems
 from services.alerts.decided import NOT_ALLOWED, NOT_FOUND, STALE, Asked, version_of
 from services.alerts.reads import alert_card, colleague, event_row, note_of, scope_of, with_names
 from services.alerts.store import Owned
@@ -64,11 +64,7 @@ class Write:
     version: WantedVersion
     once: CountsOnce
     audit: Audited
-
-    @property
-    def by(self) -> str:
-        """Who acts."""
-        return self.caller.subject
+    by: Person
 
 
 Asking = Annotated[Write, Depends()]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, Header, Query, Request
 
 from services.alerts.channels.words import Language, nearest
-from services.alerts.reads import Scope, scope_of
+from services.alerts.reads import Scope, scope_of, staff_id
 from services.alerts.rules import Rules
 from services.chassis.auth import CurrentCaller, Role, only
 from services.chassis.problems import MEDIA_TYPE
@@ -45,6 +45,16 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def parts(request: Request) -> tuple[Runtime, Rules]:
     """The service behind the API."""
     return request.app.state.runtime, request.app.state.rules
+
+
+async def acting(request: Request, caller: CurrentCaller) -> str:
+    """The staff id of the caller."""
+    runtime, _ = parts(request)
+    return await staff_id(runtime.db, caller.subject)
+
+
+# As a parameter of a handler: `by: Person`.
+Person = Annotated[str, Depends(acting)]
 
 
 async def scope_for(request: Request, caller: CurrentCaller) -> Scope:

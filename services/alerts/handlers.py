@@ -274,6 +274,7 @@ def staff_told(desk: Desk, event: Event) -> None:
         zone=data.zone or "",
         deputy=data.deputy or "",
         supervisor=data.supervisor or "",
+        token_subject=data.token_subject or "",
     )
     desk.put(STAFF, latest(desk.get(STAFF), told))
 

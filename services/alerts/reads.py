@@ -80,12 +80,19 @@ def answering(account: Account, day: date) -> frozenset[str]:
 
 async def scope_of(db: Database, caller: Caller, seeing_all: frozenset[Role], day: date) -> Scope:
     """What the caller may see: all with one of the roles `seeing_all`, else his own."""
+    who = await staff_id(db, caller.subject)
     if caller.has(*seeing_all):
-        return Scope(True, caller.subject)
-    where = {"$or": [{f"state.owners.{who}": caller.subject} for who in ("owner_id", "deputy_id")]}
+        return Scope(True, who)
+    where = {"$or": [{f"state.owners.{part}": who} for part in ("owner_id", "deputy_id")]}
     rows = await find(db, ACCOUNTS.name, where, fields={"state": 1})
-    own = (row["_id"] for row in rows if caller.subject in answering(from_doc(row["state"], Account), day))
-    return Scope(False, caller.subject, frozenset(own))
+    own = (row["_id"] for row in rows if who in answering(from_doc(row["state"], Account), day))
+    return Scope(False, who, frozenset(own))
+
+
+async def staff_id(db: Database, token_subject: str) -> str:
+    """The staff id of a token's bearer: the colleague whose card names the token's subject, else the subject itself."""
+    rows = await find(db, STAFF.name, {"state.token_subject": token_subject}, sort=[("_id", 1)], limit=1)
+    return str(rows[0]["_id"]) if rows else token_subject
 
 
 async def alerts_page(

@@ -46,7 +46,11 @@ ACCOUNTS = Head(
     ),
     copied=("name", "revision"),
 )
-STAFF = Head("staff", Colleague)
+STAFF = Head(
+    "staff",
+    Colleague,
+    indexes=(Index((("state.token_subject", 1),), partial={"state.token_subject": {"$exists": True}}),),
+)
 ITEMS = Part("items", Item, ACCOUNTS, clocked=True)
 SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
 ALERTS = Part(

@@ -11,6 +11,7 @@ import asyncio
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -166,15 +167,27 @@ class Applier:
         """Where plans are written."""
         return Transactions(self.service, self.db, self.sessions, self.ledger)
 
+    @cached_property
+    def _turns(self) -> list[asyncio.Lock]:
+        return [asyncio.Lock() for _ in range(self.lanes)]
+
     @property
     def source(self) -> str:
         """What this service calls itself on the bus."""
         return f"rapport/{self.service.name}"
 
     async def apply(
-        self, works: list[Work], positions: Iterable[Position] = (), unread: Iterable[Dead] = ()
+        self,
+        works: list[Work],
+        positions: Iterable[Position] = (),
+        unread: Iterable[Dead] = (),
+        *,
+        after: asyncio.Task[Outcome] | None = None,
     ) -> Outcome:
         """Apply a batch; returns when it is committed, however long the database is away.
+
+        `after` is the batch read before this one, if it is still under way: a lane goes on with this batch as soon as
+        it is through with that one, and how far was read is stored in their order.
 
         Raises:
             asyncio.CancelledError: the batch was dropped; nothing of the open transaction stays.
@@ -182,23 +195,32 @@ class Applier:
         positions, unread = list(positions), list(unread)
         if not works and not unread:
             # Only how far was read: if it is lost, the same nothing is read again, so nobody waits for its durability.
+            await _over(after)
             await self._retried("offsets", lambda: self._save(positions, FORGETFUL))
             return Outcome()
         if len(works) < self.small or self.lanes == 1:
-            return await self._lane(works, unread, positions)
+            await _over(after)
+            async with AsyncExitStack() as turns:  # of all lanes: the batch behind may be split, and must not overtake
+                for turn in self._turns:
+                    await turns.enter_async_context(turn)
+                return await self._lane(works, unread, positions)
         lanes: list[list[Work]] = [[] for _ in range(self.lanes)]
         for work in works:
             lanes[zlib.crc32(work.subject.encode()) % self.lanes].append(work)
         outcome = Outcome()
-        running = (self._lane(lane, unread if n == 0 else [], []) for n, lane in enumerate(lanes))
-        for part in await asyncio.gather(
-            *running, return_exceptions=True
-        ):  # none is left running behind another's fault
+        running = (self._in_turn(n, lane, unread if n == 0 else []) for n, lane in enumerate(lanes))
+        # None is left running behind another's fault.
+        for part in await asyncio.gather(*running, return_exceptions=True):
             if isinstance(part, BaseException):
                 raise part
             outcome.add(part)
+        await _over(after)
         await self._retried("offsets", lambda: self._save(positions))
         return outcome
+
+    async def _in_turn(self, lane: int, works: list[Work], unread: list[Dead]) -> Outcome:
+        async with self._turns[lane]:
+            return await self._lane(works, unread, [])
 
     async def _save(self, positions: list[Position], concern: WriteConcern = MAJORITY) -> None:
         if positions:
@@ -357,3 +379,10 @@ class Applier:
         if not values:
             return []
         return await self.db[name].find({field: {"$in": list(values)}}, batch_size=10_000).to_list(None)
+
+
+async def _over(task: asyncio.Task[Outcome] | None) -> None:
+    # Its failure is this one's too: what comes after it must not be called applied.
+    if task is not None:
+        await asyncio.wait({task})
+        task.result()

@@ -55,6 +55,7 @@ class Clock:
         self.now: datetime | None = None
         self._wake = asyncio.Event()
         self._hot_until = 0.0
+        self._trouble = ""
 
     def wake(self) -> None:
         """A batch was applied: something may be due at once."""
@@ -78,8 +79,12 @@ class Clock:
             except (PyMongoError, KafkaError, OSError) as error:
                 if isinstance(error, PyMongoError) and not heals(error):
                     raise
-                log.warning("clock.held", error=type(error).__name__)
+                if type(error).__name__ != self._trouble:  # once, not in every round
+                    self._trouble = type(error).__name__
+                    log.warning("clock.held", error=self._trouble)
                 self.metrics.retries.labels(stage="clock").inc()
+            else:
+                self._trouble = ""
             if not folded:
                 await self._wait()
         with suppress(PyMongoError):  # it runs out by itself

@@ -65,7 +65,8 @@ async def replay(applier: Applier, service: Service, letter_id: str, corrected: 
     if doc["status"] != "open":
         raise NotReplayed(f"The letter was {doc['status']} before.")
     if doc.get("value") is None and corrected is None:
-        raise NotReplayed("Its content was removed when the customer was erased; there is nothing to replay.")
+        why = "It came without content" if "value" in doc else "Its content was removed when the customer was erased"
+        raise NotReplayed(f"{why}; there is nothing to replay.")
     if doc.get("cut") and corrected is None:
         raise NotReplayed(f"Only its first bytes were kept of {doc['cut']:,}; replay it with its content corrected.")
     value = corrected or bytes(doc["value"])

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -27,6 +29,7 @@ from .service import Service
 HOLD = 1.0  # seconds between polls of a held assignment; aiokafka gives a member up after 300 without
 FETCH_WAIT_MS = 100  # how long the broker sits on an empty fetch: the grain of "read to its end"
 FINISH = 20.0  # seconds a batch in hand has when its partitions go; well below the rebalance's own limit
+COMMIT_EVERY = 0.5  # seconds
 COMMIT_WAIT = 5.0  # seconds; without a broker aiokafka would wait for ever
 TROUBLE = 60.0  # seconds of errors that no waiting heals, after which the process ends: a new one starts clean
 log = structlog.get_logger(__name__)
@@ -38,8 +41,16 @@ class OffsetGoneError(RuntimeError):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A batch that was read and given to the applier."""
+
+    read: Read
+    task: asyncio.Task[Outcome]
+
+
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Reads a service's topics and hands batches to the applier, one at a time.
+    """Reads a service's topics and hands batches to the applier, at most two at a time.
 
     `woken` is called after each batch that was applied.
     """
@@ -63,9 +74,12 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self.metrics = applier.metrics
         self.next: dict[TopicPartition, int] = {}
         self.stopping = False
+        self._told_to_stop = asyncio.Event()
         self._troubled: float | None = None
-        self._busy = asyncio.Lock()
-        self._applying: asyncio.Task[Outcome] | None = None
+        self._read: dict[TopicPartition, int] = {}  # how far was read; `next` is how far is applied
+        self._hand: deque[InHand] = deque()
+        self._owed: dict[TopicPartition, int] = {}  # applied, and not yet committed to Kafka
+        self._committed = 0.0
         self._polled: dict[TopicPartition, int] = {}
         self._beaten = 0.0
         self.broker = broker
@@ -88,27 +102,49 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         return self.subscriber.consumer
 
     async def run(self) -> None:
-        """Read until stopped.
+        """Read until stopped, once the broker is there and the group has given this process its share.
 
         Raises:
             OffsetGoneError: records have expired unread; an operator has to decide.
             KafkaError: one that waiting does not heal has lasted for a minute (the group has shut this process out).
         """
-        while not self.stopping:
-            try:
-                await self._turn()
-            except OffsetOutOfRangeError as gone:
-                raise OffsetGoneError(f"{gone}: records have expired before they were read; see the runbook") from gone
-            except KafkaError as error:
-                self._endure(error)
-                await asyncio.sleep(0.2)
-            else:
-                self._troubled = None
+        await self._join()
+        try:
+            while not self.stopping:
+                try:
+                    await self._turn()
+                except OffsetOutOfRangeError as gone:
+                    said = f"{gone}: records have expired before they were read; see the runbook"
+                    raise OffsetGoneError(said) from gone
+                except KafkaError as error:
+                    self._endure(error)
+                    await asyncio.sleep(0.2)
+                else:
+                    self._troubled = None
+            if self._hand:
+                await self._finish(0)
+                await self._commit(now=True)
+        finally:
+            for one in self._hand:
+                one.task.cancel()
+
+    async def _join(self) -> None:
+        joining, told = asyncio.create_task(started(self)), asyncio.create_task(self._told_to_stop.wait())
+        try:
+            await asyncio.wait({joining, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            if not joining.done():  # the dead member it waits for may take longer than anyone who stops us
+                joining.cancel()
+                await asyncio.wait({joining})
+        if not joining.cancelled():
+            joining.result()
 
     async def _turn(self) -> None:
         batch = {}
         try:
-            batch = await self.consumer.getmany(timeout_ms=200, max_records=self.batch)
+            wait = 0 if self._hand else 200
+            batch = await self.consumer.getmany(timeout_ms=wait, max_records=self.batch)
         except NoOffsetForPartitionError:
             pass  # the group has none; ours is put in its place below
         except OffsetOutOfRangeError as gone:
@@ -116,6 +152,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise
         if batch:
             await self._take(batch)
+        else:
+            await self._finish(0)
         if new := self.consumer.assignment() - self.next.keys():
             placing = asyncio.create_task(self._place(new))
             await self._held(placing, leave=True)
@@ -133,38 +171,49 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             raise error
 
     async def stop(self) -> None:
-        """Take no more; the batch in hand is finished. `run` then returns by itself."""
+        """Take no more; what is in hand is finished. `run` then returns by itself."""
         self.stopping = True
-        async with self._busy:
-            pass
+        self._told_to_stop.set()
+        if self._hand:
+            await asyncio.wait({one.task for one in self._hand})
 
     async def _take(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-        async with self._busy:
-            batch = {tp: rest for tp, records in batch.items() if (rest := self._unseen(tp, records))}
-            if not batch:
-                return
-            with self.metrics.timed("decode"):
-                read = self.reader.read(batch)
-            self.metrics.batch_records.observe(read.records)
-            self._applying = asyncio.create_task(self.applier.apply(read.works, read.positions, read.dead))
-            try:
-                await self._held(self._applying)
-                if self._applying.cancelled():
-                    return  # the partitions went while the database was away; their next reader has the batch
-                outcome = self._applying.result()
-            finally:
-                self._applying = None
-            for position in read.positions:
+        """Give a batch to the applier. A full one is left in hand while the next is read, so that decoding and folding
+        go on while the database works; a small one is finished at once.
+        """
+        batch = {tp: rest for tp, records in batch.items() if (rest := self._unseen(tp, records))}
+        if not batch:
+            return
+        with self.metrics.timed("decode"):
+            read = self.reader.read(batch)
+        self.metrics.batch_records.observe(read.records)
+        after = self._hand[-1].task if self._hand else None
+        task = asyncio.create_task(self.applier.apply(read.works, read.positions, read.dead, after=after))
+        self._hand.append(InHand(read, task))
+        for position in read.positions:
+            self._read[TopicPartition(position.topic, position.partition)] = position.next
+        await self._finish(1 if read.records >= self.batch // 2 else 0)
+
+    async def _finish(self, left: int) -> None:
+        """Wait until at most `left` batches are in hand."""
+        while len(self._hand) > left:
+            one = self._hand[0]
+            await self._held(one.task)
+            self._hand.popleft()
+            if one.task.cancelled():
+                continue  # the partitions went while the database was away; their next reader has the batch
+            outcome = one.task.result()
+            for position in one.read.positions:
                 tp = TopicPartition(position.topic, position.partition)
-                if tp in self.next:  # gone meanwhile, it may come back at another place
-                    self.next[tp] = position.next
-            self._count(read, outcome)
+                if position.next > self.next.get(tp, position.next):  # gone meanwhile, it may be back at another place
+                    self.next[tp] = self._owed[tp] = position.next
+            self._count(one.read, outcome)
             self.woken(outcome)
-            await self._commit(read.positions)
+        await self._commit()
 
     def _unseen(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
         # Kafka's own offset can be behind ours for a moment after an assignment; ours wins.
-        start = self.next.get(tp)
+        start = self._read.get(tp)
         if start is None:
             return []  # not placed yet: read again after it is
         return records if records[0].offset >= start else [record for record in records if record.offset >= start]
@@ -195,11 +244,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         except (KafkaError, TimeoutError) as error:
             log.info("intake.held", error=type(error).__name__)
 
-    async def _commit(self, positions: Iterable[Position]) -> None:
-        offsets = {TopicPartition(p.topic, p.partition): p.next for p in positions}
+    async def _commit(self, *, now: bool = False) -> None:
+        """Tell Kafka how far was applied, twice a second: it only serves others to look at, for ours wins."""
+        if not self._owed or (not now and time.monotonic() - self._committed < COMMIT_EVERY):
+            return
         held = self.consumer.assignment()
+        mine = {tp: at for tp, at in self._owed.items() if tp in held}
+        self._owed, self._committed = {}, time.monotonic()
         try:
-            if mine := {tp: at for tp, at in offsets.items() if tp in held}:
+            if mine:
                 async with asyncio.timeout(COMMIT_WAIT):
                     await self.consumer.commit(mine)
         except (KafkaError, TimeoutError) as error:
@@ -207,19 +260,15 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("intake.commit_refused", error=type(error).__name__)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Finish the batch in hand before its partitions go; where the database is away, drop it: nothing of it
-        stays.
-        """
-        try:
-            async with asyncio.timeout(FINISH):
-                async with self._busy:
-                    pass
-        except TimeoutError:
-            if self._applying is not None:
-                self._applying.cancel()
+        """Finish what is in hand before its partitions go; where the database is away, drop it: nothing of it stays."""
+        if tasks := {one.task for one in self._hand}:
+            for task in (await asyncio.wait(tasks, timeout=FINISH))[1]:
+                task.cancel()
+        await self._commit(now=True)
         self.applier.cache.clear()
         for tp in revoked:
             self._polled.pop(tp, None)
+            self._read.pop(tp, None)
             if self.next.pop(tp, None) is not None:
                 self.metrics.forget(tp.topic, tp.partition)
 
@@ -239,7 +288,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                     "records have expired before they were read, or the topic was made anew; see the runbook"
                 )
             self.time.place((tp.topic, tp.partition), clock)
-            self.next[tp] = start
+            self.next[tp] = self._read[tp] = start
             self.consumer.seek(tp, start)
         self.metrics.partitions.set(len(self.consumer.assignment()))
 
@@ -252,6 +301,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         if time.monotonic() - self._beaten < 0.1:
             return
         self._beaten = time.monotonic()
+        await self._commit()
         ended: list[Position] = []
         for tp in self.consumer.assignment():
             high, polled, next_ = self.consumer.highwater(tp), self.consumer.last_poll_timestamp(tp), self.next.get(tp)

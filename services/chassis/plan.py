@@ -83,8 +83,8 @@ class Plan:
 
 
 def _number(one: Folded) -> None:
-    # The order in which facts were applied, whatever their times: a person's decision and a record that lay unread while
-    # he took it are folded again in the order in which the service learnt of them.
+    # The order in which facts were applied, whatever their times: a person's decision and a record that lay unread
+    # while he took it are folded again in the order in which the service learnt of them.
     for n, work in enumerate(one.rows):
         if work.keep and work.row is not None:
             work.row["o"] = (one.state.v + 1) * _ROWS + n

@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 
 from contracts.envelope import Event, decode, encode_data
 from contracts.refusal import Refused
-from contracts.registry import MODELS
+from contracts.registry import MODELS, TOPICS
 
 from .apply import Position
 from .logtime import LogTime, millis
@@ -56,11 +56,11 @@ class Reader:
         headers = tuple((name, value or b"") for name, value in record.headers)  # Kafka knows headers without a value
         origin = Origin(record.topic, record.partition, record.offset, record.key, record.value, headers)
         appended = millis(record.timestamp)
-        if record.value is None or self._not_ours(headers):
+        if _is_tombstone(record) or self._not_ours(headers):
             self.time.moment(place, record.timestamp, None)
             return
         try:
-            if len(record.value) > self.limit:
+            if len(record.value or b"") > self.limit:
                 raise Refused(
                     "too_large",
                     f"The event has {len(record.value):,} bytes; at most {self.limit:,} are taken. Send less in one.",
@@ -85,6 +85,12 @@ class Reader:
                 kind = value.decode(errors="replace")
                 return kind in MODELS and kind not in self.handlers
         return False
+
+
+def _is_tombstone(record: ConsumerRecord) -> bool:
+    """No value under a key of a compacted topic ends a snapshot; anywhere else it is an event that lost its content."""
+    topic = TOPICS.get(record.topic)
+    return record.value is None and topic is not None and topic.compaction
 
 
 def body_of(headers: Headers, value: bytes, event: Event) -> bytes:

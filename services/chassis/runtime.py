@@ -27,7 +27,7 @@ from .cache import StateCache
 from .clock import Clock
 from .health import Health, NotReadyError
 from .http_server import HttpServer
-from .intake import Intake, started
+from .intake import Intake
 from .lease import Leases
 from .ledger import Ledger
 from .logtime import LogTime, Place
@@ -282,7 +282,6 @@ class Runtime:
             poll_ms=settings.clock_poll_ms,
             woken=self.wake,
         )
-        await started(self.intake)
         self.health.add("kafka", self._kafka_answers)
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> set[Place]:
@@ -320,7 +319,7 @@ class Runtime:
         await self.client.admin.command("ping")
 
     async def _kafka_answers(self) -> None:
-        if self.intake is None:
+        if self.intake is None or self.intake.consumer is None:
             raise NotReadyError("the intake has not started")
         if some := list(self.intake.consumer.assignment())[:1]:
             await self.intake.consumer.end_offsets(some)

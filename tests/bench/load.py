@@ -1,51 +1,94 @@
-"""Made events for the measurements: invoices and their payments, 379 bytes a record, spread evenly over the customers."""
+"""Made events for the measurements: invoices and the payments that settle them, each with a value of 379 bytes.
+
+The 379 bytes are the record's value alone; its key and its headers (the CloudEvents attributes) come on top, some 195
+bytes more. One invoice in ten is past its due date when it comes: the clock raises an alert about it (two outgoing
+events, `alert.raised` and `notification.suppressed`, for nobody answers for these customers), and its payment resolves
+it (one more). So 100 events make 15 outgoing ones and 5 ticks of the clock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
-from contracts.envelope import Event
+from contracts.envelope import Event, Record, encode
 from contracts.events import trade
 from contracts.money import Amount, Money
 
-SUM = Decimal("1234.50")
-DAY = date(2026, 3, 2)
+VALUE_BYTES: Final = 379
+OVERDUE_EVERY: Final = 10
+SOURCE: Final = "erp.example/books"
+SUM: Final = Decimal("1234.50")
+MOST_IN_A_TURN: Final = 100_000  # more than the states a process keeps: of many customers, none is found in memory
+_SCATTER: Final = 999_983  # a prime: neighbours in the stream are strangers in the database
 
 
-def events(run: str, count: int, customers: int) -> Iterator[Event]:
-    """`count` events in rounds over all customers: an invoice each, then its payment, then the next invoice."""
-    at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-    for n in range(count):
-        turn, customer = divmod(n, customers)
-        data = _invoice(turn) if turn % 2 == 0 else _payment(turn)
-        yield Event(
-            id=f"{run}-{n:09d}",
-            source="erp.example/books",
-            type=data.TYPE,
-            subject=f"C-{run}-{customer:07d}",
-            time=at + timedelta(milliseconds=n),
-            data=data,
+@dataclass(frozen=True)
+class Load:
+    """A stream of events. `name` tells its customers from those of other streams; `today` is the day it is made on."""
+
+    name: str
+    customers: int
+    today: date
+
+    @property
+    def turn(self) -> int:
+        """How many customers are invoiced before the first of them pays."""
+        return min(self.customers, MOST_IN_A_TURN)
+
+    def events(self, start: int, count: int) -> Iterator[Event]:
+        """`count` events from the `start`-th on: an invoice for each customer of a turn, then their payments."""
+        at = datetime.combine(self.today, datetime.min.time(), UTC) - timedelta(days=1)
+        for n in range(start, start + count):
+            pair, rest = divmod(n, 2 * self.turn)
+            pays, slot = divmod(rest, self.turn)
+            number = pair * self.turn + slot
+            data = self._payment(pair) if pays else self._invoice(pair, overdue=number % OVERDUE_EVERY == 0)
+            yield Event(
+                id=f"{self.name}-{n:09d}",
+                source=SOURCE,
+                type=data.TYPE,
+                subject=self.subject(number * _SCATTER % self.customers),
+                time=at + timedelta(milliseconds=n),
+                data=data,
+            )
+
+    def subject(self, customer: int) -> str:
+        """The customer's account."""
+        return f"C-{self.name}-{customer:07d}"
+
+    def _invoice(self, turn: int, *, overdue: bool) -> trade.InvoiceIssued:
+        line = trade.Line(product_id="PRODUCT-0001", quantity=Decimal(5), amount=Amount.from_wire("617.25"))
+        return trade.InvoiceIssued(
+            company="CN-01",
+            invoice_id=f"INV-{turn:06d}",
+            issued_on=self.today - timedelta(days=40),
+            due_on=self.today + timedelta(days=-10 if overdue else 60),
+            total=Money(SUM, "CNY"),
+            order_id=f"ORD-{turn:06d}",
+            lines=[line, line],
+        )
+
+    def _payment(self, turn: int) -> trade.PaymentReceived:
+        return trade.PaymentReceived(
+            company="CN-01",
+            document_id=f"PAY-{turn:06d}",
+            dated_on=self.today - timedelta(days=1),
+            total=Money(SUM, "CNY"),
+            applied_to=[trade.AppliedTo(invoice_id=f"INV-{turn:06d}", amount=Amount.from_wire(str(SUM)))],
         )
 
 
-def _invoice(turn: int) -> trade.InvoiceIssued:
-    return trade.InvoiceIssued(
-        invoice_id=f"INV-2026-{turn:06d}",
-        issued_on=DAY,
-        due_on=DAY + timedelta(days=36_000 // 100),
-        total=Money(SUM, "CNY"),
-        order_id="ORD-2026-000000001234567890",
-        lines=[trade.Line(product_id="PRODUCT-0001", quantity=Decimal(10), amount=Amount.from_wire(str(SUM)))],
-    )
+def record(event: Event) -> Record:
+    """The event's record, brought to its size by a field that only its sender knows, as senders' events have them."""
+    made = encode(event)
+    return made._replace(value=sized(made.value))
 
 
-def _payment(turn: int) -> trade.PaymentReceived:
-    return trade.PaymentReceived(
-        document_id=f"PAY-2026-{turn:06d}",
-        dated_on=DAY,
-        total=Money(SUM, "CNY"),
-        company="HEAD-OFFICE-CN-000000000000001",
-        applied_to=[trade.AppliedTo(invoice_id=f"INV-2026-{turn - 1:06d}", amount=Amount.from_wire(str(SUM)))],
-    )
+def sized(value: bytes) -> bytes:
+    """The JSON object with a memo at its end that makes it `VALUE_BYTES` long."""
+    frame = b',"memo":""}'
+    return value[:-1] + frame[:-2] + b"x" * (VALUE_BYTES - len(value) + 1 - len(frame)) + frame[-2:]

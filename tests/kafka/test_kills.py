@@ -64,7 +64,7 @@ async def all_ticked(house: House, names: list[str]) -> bool:
 
 
 async def test_what_a_process_without_a_name_left_behind_is_sent_by_another(house: House) -> None:
-    """It is not known to be dead: its leases run out, and its partitions go when its session does."""
+    """It is not known to be dead: its leases run out, long before its session does and its partitions go."""
     subject = unique()
     process = await house.spawn(RAPPORT_KILL_AT=f"{marks.RELAY_BEFORE_WORD}:1")
     await house.send([told("say", 1, subject)])

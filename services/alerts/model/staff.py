@@ -8,7 +8,8 @@ from services.alerts.model.facts import FactKey
 
 
 class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a colleague is reached; the fact with the latest key holds. `subject` is his id in tokens, if it differs."""
+    """How a colleague is reached; the fact with the latest key holds. `token_subject`: who he is in tokens, if not his id.
+    """
 
     key: FactKey
     name: str = ""
@@ -17,6 +18,7 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     zone: str = ""
     deputy: str = ""
     supervisor: str = ""
+    token_subject: str = ""
     left: bool = False
 
 
