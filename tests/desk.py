@@ -26,7 +26,7 @@ from contracts.payload import Payload
 from services.chassis.aggregate import Head, Part, State, Stored, cause_of
 from services.chassis.fold import Folded, fold_subject
 from services.chassis.mongo import CODEC, Doc, from_doc
-from services.chassis.plan import body, settle
+from services.chassis.plan import body, number, settle
 from services.chassis.refold import difference, rebuild
 from services.chassis.service import Service
 from services.chassis.work import Dead, Work, event_work, tick_work
@@ -118,7 +118,7 @@ class TestDesk:
         state = self._state((head.name, subject))
         kinds = self.service.kinds
         kept = {at: one for at, one in state.documents.items() if not getattr(kinds[at[0]], "derived", True)}
-        built = rebuild(self.service, head, subject, self.rows[subject], self.now, kept).state
+        built = rebuild(self.service, head, subject, self.rows[subject], state.ticked, kept).state
         one = difference(self.service, state, built, self.now)
         self.said += one.said
         self._settle(one)
@@ -150,6 +150,7 @@ class TestDesk:
             state.documents |= {asked: Stored(None) for asked in one.missing}
         self.said += one.said
         self.dead += one.dead
+        number(one)
         self.rows[state.subject] += [work.row for work in one.rows if work.row is not None and work.keep]
         self._settle(one)
 

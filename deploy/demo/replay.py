@@ -15,6 +15,7 @@ from contracts.events.trade import SourceCompleted
 from contracts.registry import TOPICS, topic_of
 from deploy.demo.books import Books, Day
 from deploy.demo.files import FinalBooks
+from deploy.demo.opening import carried_over
 
 TRADE = "rapport.trade"
 MIDNIGHT = time(0, 0, 1)
@@ -33,13 +34,15 @@ class Replay:
 
     async def run(self) -> None:
         """All days, and the watermark that ends the last one."""
-        quiet_until = self.books.first_day + timedelta(days=31)  # nothing can be overdue before: no need to wait
+        first = self.books.first_day
+        quiet = range((first + timedelta(days=3)).toordinal(), (first + timedelta(days=31)).toordinal())
+        opening = carried_over(self.books)
         last: Day | None = None
         for day in self.books.days():
             self.day = day.date
-            if day.date > quiet_until:
+            if day.date.toordinal() not in quiet:  # in the first month nothing new can be overdue: no need to wait
                 await self._midnight(day)
-            for event in day.events:
+            for event in (*opening.get(day.date, ()), *day.events):
                 self.final.take(event)
                 await self._send(event)
             last = day

@@ -73,9 +73,11 @@ def _notify(desk: Desk, change: Change, owner: str) -> None:
 
 
 def notification_key(change: Change, now: datetime) -> str:
-    """One message an opening: the alert, and for a later opening the day of it."""
+    """One message each time it begins: the alert's id, and when it comes back also the moment (ms since 1970), for the
+    same opening can come back more than once.
+    """
     alert = change.alert
-    return alert.alert_id if change.kind == "raised" else f"{alert.alert_id}/{alert.opened_on.isoformat()}"
+    return alert.alert_id if change.kind == "raised" else f"{alert.alert_id}/{int(now.timestamp() * 1000)}"
 
 
 def _queue(desk: Desk, key: str, notification: Notification) -> None:

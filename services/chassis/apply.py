@@ -11,10 +11,11 @@ import asyncio
 import zlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import cast
+from weakref import WeakSet
 
 from pymongo import UpdateOne, WriteConcern
 from pymongo.errors import (
@@ -168,6 +169,10 @@ class Applier:
         return Transactions(self.service, self.db, self.sessions, self.ledger)
 
     @cached_property
+    def _split(self) -> WeakSet[asyncio.Task[Outcome]]:
+        return WeakSet()
+
+    @cached_property
     def _turns(self) -> list[asyncio.Lock]:
         return [asyncio.Lock() for _ in range(self.lanes)]
 
@@ -200,10 +205,10 @@ class Applier:
             return Outcome()
         if len(works) < self.small or self.lanes == 1:
             await _over(after)
-            async with AsyncExitStack() as turns:  # of all lanes: the batch behind may be split, and must not overtake
-                for turn in self._turns:
-                    await turns.enter_async_context(turn)
-                return await self._lane(works, unread, positions)
+            return await self._lane(works, unread, positions)
+        if after is not None and after not in self._split:
+            await _over(after)  # it took no turns: the lanes of this batch would overtake it
+        self._split.add(cast("asyncio.Task[Outcome]", asyncio.current_task()))
         lanes: list[list[Work]] = [[] for _ in range(self.lanes)]
         for work in works:
             lanes[zlib.crc32(work.subject.encode()) % self.lanes].append(work)

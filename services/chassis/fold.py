@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from contracts.envelope import Event
 from contracts.refusal import Refused
@@ -25,6 +26,7 @@ class Folded:
     rows: list[Work] = field(default_factory=list)  # taken: these leave a row
     dead: list[Dead] = field(default_factory=list)
     missing: set[tuple[str, str]] = field(default_factory=set)
+    ticked: datetime | None = None  # the last due moment folded here
     erase: bool = False
 
     @property
@@ -66,6 +68,8 @@ def fold_subject(
                 out.dead.append(_fault(work, error))
                 _stop_waiting(state, work, out)
             continue
+        if work.tick is not None and desk.changed:
+            out.ticked = work.now
         out.changed.update(desk.changed)
         out.said.extend(desk.said)
         out.erase = desk.erase
@@ -104,3 +108,4 @@ def _stop_waiting(state: State, work: Work, out: Folded) -> None:
         at = (kind.name, key)
         held = out.changed[at][1] if at in out.changed else state.documents[at]
         out.changed[at] = (kind, Stored(held.value, None))
+        out.ticked = work.now

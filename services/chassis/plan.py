@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
@@ -44,7 +45,7 @@ class Plan:
         plan = cls()
         for one in folded:
             plan.taken += one.rows
-            _number(one)
+            number(one)
             if not one.moves:
                 plan.looked[one.state.head][one.state.subject] = one.state.v
                 continue
@@ -82,12 +83,16 @@ class Plan:
                     self.parts[name].append(write)
 
 
-def _number(one: Folded) -> None:
-    # The order in which facts were applied, whatever their times: a person's decision and a record that lay unread
-    # while he took it are folded again in the order in which the service learnt of them.
+def number(one: Folded) -> None:
+    """Write into the rows what a refold needs to tell the same story again: `o`, the order in which facts were applied
+    whatever their times (a person's decision and a record that lay unread while he took it come in the order in which
+    the service learnt of them), and `c`, the last due moment that the clock had folded by then.
+    """
     for n, work in enumerate(one.rows):
         if work.keep and work.row is not None:
             work.row["o"] = (one.state.v + 1) * _ROWS + n
+            if one.state.ticked is not None:
+                work.row["c"] = one.state.ticked
 
 
 def head_write(one: Folded, fold_version: int) -> Write:
@@ -96,6 +101,8 @@ def head_write(one: Folded, fold_version: int) -> Write:
     change = one.changed.get((state.head, ""))
     # What stands keeps the version of the rules it was folded with, until a refold.
     doc: Doc = {"v": state.v + 1, "spoke": state.spoke, "fv": state.fold_version or fold_version}
+    if (ticked := latest(one)) is not None:
+        doc["ticked"] = ticked
     if one.erase:
         doc["erased"] = True
     elif change is None and state.v:
@@ -105,6 +112,11 @@ def head_write(one: Folded, fold_version: int) -> Write:
     if not state.v:
         return InsertOne({"_id": state.subject, **doc})
     return ReplaceOne({"_id": state.subject, "v": state.v}, doc)
+
+
+def latest(one: Folded) -> datetime | None:
+    """The last due moment that has been folded for the subject, here or before."""
+    return max((moment for moment in (one.ticked, one.state.ticked) if moment is not None), default=None)
 
 
 def part_write(kind: Kind, state: State, key: str, stored: Stored) -> Write | None:
@@ -146,6 +158,7 @@ def settle(one: Folded) -> None:
     state = one.state
     if one.moves:
         state.v += 1
+        state.ticked = latest(one)
     for at, (_, stored) in one.changed.items():
         state.documents[at] = stored
     if one.erase:
@@ -164,6 +177,7 @@ def state_of(kind: Kind, subject: str, doc: Doc | None) -> State:
         v=doc["v"],
         spoke=doc.get("spoke", 0),
         fold_version=doc.get("fv", 0),
+        ticked=doc.get("ticked"),
         erased=doc.get("erased", False),
         documents={(kind.name, ""): Stored(value, doc.get("due"))},
     )

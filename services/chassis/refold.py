@@ -38,10 +38,18 @@ class Rebuilt:
 
 
 def rebuild(
-    service: Service, head: Head[Any], subject: str, rows: list[Doc], now: datetime, kept: dict[Key, Stored]
+    service: Service,
+    head: Head[Any],
+    subject: str,
+    rows: list[Doc],
+    ticked: datetime | None,
+    kept: dict[Key, Stored],
 ) -> Rebuilt:
-    """Fold `rows` in order into an empty state, with due moments in their places, up to `now`. Pure.
+    """Fold `rows` in order into an empty state, with due moments in the places in which the clock came to them. Pure.
 
+    Each row says which moments had been folded before it (see `plan.number`): while a batch lay unread the clock did
+    not look, and what it would have said then was never said. `ticked` is the last moment that has been folded by now;
+    later ones are left to the clock, which also sends what they say.
     `kept` are documents that a refold does not rebuild (notifications); folds find them where they were.
     """
     state = State(subject, head.name, documents={(head.name, ""): Stored(None), **kept})
@@ -51,9 +59,9 @@ def rebuild(
         work = work_of(service, row)
         if work is None or work.head.name != head.name:
             continue
-        _tick_until(service, state, work.now)
+        _tick_to(service, state, row.get("c"))
         refused += len(_apply(service, state, work).dead)
-    _tick_until(service, state, now)
+    _tick_to(service, state, ticked)
     return Rebuilt(state, len(rows), refused)
 
 
@@ -91,12 +99,12 @@ def _apply(service: Service, state: State, work: Work) -> Folded:
             return one
 
 
-def _tick_until(service: Service, state: State, moment: datetime) -> None:
-    while True:
+def _tick_to(service: Service, state: State, moment: datetime | None) -> None:
+    while moment is not None:
         due = [
             (stored.due, name, key)
             for (name, key), stored in state.documents.items()
-            if stored.due is not None and stored.due < moment and name in service.ticks
+            if stored.due is not None and stored.due <= moment and name in service.ticks
         ]
         if not due:
             return
@@ -107,16 +115,16 @@ def _tick_until(service: Service, state: State, moment: datetime) -> None:
 
 
 async def refold_to(applier: Applier) -> datetime:
-    """Up to when a refold may let time pass: as far as the feeds are applied, as for the clock of the running service;
-    where nothing has been read, not at all.
-    """
+    """The moment of what a refold says: as far as the feeds are applied, as for the clock of the running service."""
     positions = await applier.positions()
     known = [clock for (topic, _), (_, clock) in positions.items() if topic in applier.service.feeds]
     return min(known, default=datetime.min.replace(tzinfo=UTC))
 
 
 async def refold_subject(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
-    """Refold one subject and store it, up to `now` (see `refold_to`); returns whether anything changed."""
+    """Refold one subject and store it; what that says is said at `now` (see `refold_to`). Returns whether anything
+    changed.
+    """
     delay = 0.01
     while True:
         try:
@@ -141,7 +149,7 @@ async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: dat
         async for doc in applier.db[part.name].find({"s": subject}):
             before.documents[(part.name, doc["k"])] = Stored(from_doc(doc["state"], part.type), doc.get("due"))
     kept = {at: stored for at, stored in before.documents.items() if _is_kept(service, at)}
-    built = rebuild(service, head, subject, await applier.ledger.rows(subject), now, kept).state
+    built = rebuild(service, head, subject, await applier.ledger.rows(subject), before.ticked, kept).state
     one = difference(service, before, built, now)
     if not one.changed and (not before.v or before.fold_version == service.fold_version):
         return False

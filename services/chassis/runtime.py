@@ -136,7 +136,8 @@ class Runtime:
         """After a batch: the relay has something to send, the clock something that may be due."""
         if self.relay is not None and (outcome.said or outcome.dead):
             self.relay.wake()
-        if self.clock is not None and outcome.applied:
+        # In a simulation a watermark that applies nothing moves the clock all the same.
+        if self.clock is not None and (outcome.applied or self.settings.clock == "events"):
             self.clock.wake()
         for wake in self.woken:
             wake(outcome)

@@ -102,9 +102,7 @@ def documents(draw: st.DrawFn) -> list[Payload]:
 owned = st.builds(
     OwnerChanged, owner_id=st.sampled_from(["staff/1", "staff/2", None]), valid_from=days, deputy_id=st.none()
 )
-graced = st.builds(
-    LimitChanged, limit=st.just(None), valid_from=days, grace_days=st.sampled_from([None, 0, 5, 40])
-)
+graced = st.builds(LimitChanged, limit=st.just(None), valid_from=days, grace_days=st.sampled_from([None, 0, 5, 40]))
 
 
 @dataclass(frozen=True)
@@ -155,12 +153,8 @@ def stories(draw: st.DrawFn, *, people: bool = True, accounts: bool = True, lazy
 
 DECISIONS: dict[str, Any] = {
     "acknowledge": lambda name, now: alerts.AlertAcknowledged(alert_id=name, by="staff/1", acknowledged_at=now),
-    "assign": lambda name, now: alerts.AlertAssigned(
-        alert_id=name, owner_id="staff/3", by="staff/1", assigned_at=now
-    ),
-    "comment": lambda name, now: alerts.AlertCommented(
-        alert_id=name, by="staff/1", commented_at=now, comment_id="c"
-    ),
+    "assign": lambda name, now: alerts.AlertAssigned(alert_id=name, owner_id="staff/3", by="staff/1", assigned_at=now),
+    "comment": lambda name, now: alerts.AlertCommented(alert_id=name, by="staff/1", commented_at=now, comment_id="c"),
     "snooze": lambda name, now: alerts.AlertSnoozed(
         alert_id=name, by="staff/1", snoozed_at=now, until=now + timedelta(days=2)
     ),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
+import msgspec
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
@@ -26,17 +27,19 @@ from deploy.local.stack import Stack
 from services.alerts.handlers import alerts_service
 from services.alerts.settings import AlertsSettings
 from services.chassis.apply import Position
-from services.chassis.mongo import Client, Database, connect, database
+from services.chassis.mongo import Client, Database, connect, database, find
 from services.chassis.settings import Settings
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from tests.bench.load import Load, record
+from tests.waiting import until
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Counts = Mapping[str, float]
 
 TRADE = "rapport.trade"
+BESIDE = "bench.beside"
 SERVICE = "alerts"
 LOG_TIME_BEGINS = datetime(2000, 1, 1, tzinfo=UTC)
 _AT_ONCE = 2000
@@ -110,6 +113,13 @@ class Ground:
         places = [Position(tp.topic, tp.partition, at, LOG_TIME_BEGINS).update() for tp, at in begins.items()]
         await self.database(prefix)["offsets"].bulk_write(places)
 
+    async def read(self, prefix: str, stream: Stream) -> int:
+        """How much of a stream is applied in the database under `prefix`."""
+        places = await find(self.database(prefix), "offsets", {})
+        applied = {(doc["topic"], doc["partition"]): doc["next"] for doc in places}
+        parts = ((tp, at) for tp, at in stream.begins.items() if tp.topic == TRADE)
+        return sum(applied.get((tp.topic, tp.partition), at) - at for tp, at in parts)
+
     async def forget(self, prefix: str) -> None:
         """Drop the database."""
         await self.client.drop_database(self.settings(prefix).database)
@@ -141,6 +151,15 @@ class Process:
         """Its metrics, summed over labels."""
         return await asyncio.to_thread(self._counts)
 
+    async def until(self, name: str, least: float, deadline_s: float = 120.0) -> None:
+        """Wait until a metric has come so far. Raises AssertionError, RuntimeError."""
+
+        async def there() -> bool:
+            self.check()
+            return (await self.counts()).get(name, 0.0) >= least
+
+        await until(there, f"{name} to reach {least:,.0f}", deadline_s=deadline_s, every_s=0.1)
+
     def _counts(self) -> Counts:
         with urllib.request.urlopen(f"{self.running.url}/metrics", timeout=30) as answer:  # noqa: S310 - our own process
             text = answer.read().decode()
@@ -165,7 +184,9 @@ async def ground(stack: Stack, say: Callable[[str], None]) -> AsyncIterator[Grou
     """Topics made, keys made, connections open."""
     settings = Settings(home=stack.home, kafka_bootstrap=stack.kafka)
     LocalIssuer(settings).ensure()
-    await apply_topics({"bootstrap_servers": stack.kafka}, TOPICS.values())
+    # Where an ordinary handler publishes: a topic of its own beside ours, and like them.
+    beside = msgspec.structs.replace(TOPICS["rapport.alerts"], name=BESIDE)
+    await apply_topics({"bootstrap_servers": stack.kafka}, [*TOPICS.values(), beside])
     producer = AIOKafkaProducer(
         bootstrap_servers=stack.kafka, enable_idempotence=True, acks="all", linger_ms=20, max_batch_size=200_000
     )

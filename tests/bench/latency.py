@@ -35,6 +35,7 @@ from services.chassis.mongo import MAJORITY
 from tests.bench.ground import Ground
 from tests.bench.load import SOURCE, SUM
 from tests.bench.throughput import APPLIED
+from tests.waiting import until
 
 ALERTS = "rapport.alerts"
 OWNER = "staff/bench-1"
@@ -108,13 +109,13 @@ class Bench:
 
     async def handle_DATA(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:
         """The mail server's word on a mail."""
-        found = _message_id.search(bytes(envelope.content or b""))
+        found = _message_id.search(envelope.original_content or b"")
         if found is not None:
             self.mailed.setdefault(found[1].decode(), time.perf_counter())
         return "250 accepted"
 
 
-async def measure(ground: Ground, rate: float, seconds: float) -> Latency:
+async def measure(ground: Ground, today: date, rate: float, seconds: float) -> Latency:
     """One round at `rate` events a second, `seconds` for each of the two ways."""
     prefix = ground.name()
     begins = await ground.ends()
@@ -125,10 +126,10 @@ async def measure(ground: Ground, rate: float, seconds: float) -> Latency:
         process = await held.enter_async_context(
             ground.service(prefix, {"RAPPORT_ALERTS_SMTP_PORT": str(bench.smtp_port)})
         )
-        made = Made(prefix, date.today())
+        made = Made(prefix, today)
         for event in made.people():
             await bench.send(event)
-        await _until(lambda: process.counts(), lambda counts: counts.get(APPLIED, 0) > CUSTOMERS, "the owners' applying")
+        await process.until(APPLIED, CUSTOMERS + 1)
         commit = await _commit(ground, prefix)
         count = max(int(rate * seconds), 10)
         invoices, payments = made.invoices(count), made.payments(count)
@@ -227,27 +228,15 @@ async def _paced(bench: Bench, events: list[Event], rate: float) -> None:
 
 async def _all(bench: Bench, events: list[Event], what: str) -> list[float]:
     refs = [f"{event.source}:{event.id}" for event in events]
-    await _until(_now, lambda _: all(ref in bench.heard for ref in refs), what)
+    await until(lambda: bench.heard.keys() >= set(refs), what, deadline_s=_PATIENCE_S)
     return [bench.heard[ref] - bench.sent[ref] for ref in refs]
 
 
 async def _mails(bench: Bench, events: list[Event]) -> list[float]:
     refs = {f"{event.source}:{event.id}" for event in events}
     alerts = {alert: ref for alert, ref in bench.raised_by.items() if ref in refs}
-    await _until(_now, lambda _: alerts.keys() <= bench.mailed.keys(), "mails")
+    await until(lambda: bench.mailed.keys() >= alerts.keys(), "mails", deadline_s=_PATIENCE_S)
     return [bench.mailed[alert] - bench.sent[ref] for alert, ref in alerts.items()]
-
-
-async def _now() -> float:
-    return time.perf_counter()
-
-
-async def _until(look: Any, good: Any, what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not good(await look()):
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"waited {_PATIENCE_S:.0f} s for {what}")
-        await asyncio.sleep(0.05)
 
 
 async def _commit(ground: Ground, prefix: str) -> float:

@@ -42,8 +42,8 @@ class Applied:
 
 @dataclass
 class Prepared:
-    """The writes of each batch, worked out with the service's own folds on states in memory. Behind each batch of events
-    comes one of the clock: what those have made due at once.
+    """The writes of each batch, worked out with the service's own folds on states in memory. Behind each batch of
+    events comes one of the clock: what those have made due at once.
     """
 
     service: Service

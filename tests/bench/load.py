@@ -22,7 +22,7 @@ VALUE_BYTES: Final = 379
 OVERDUE_EVERY: Final = 10
 SOURCE: Final = "erp.example/books"
 SUM: Final = Decimal("1234.50")
-MOST_IN_A_TURN: Final = 100_000  # more than the states a process keeps: of many customers, none is found in memory
+MOST_IN_A_TURN: Final = 60_000  # more than the states a process keeps: of many customers none is found in memory
 _SCATTER: Final = 999_983  # a prime: neighbours in the stream are strangers in the database
 
 

@@ -1,5 +1,5 @@
-"""A database that holds many customers before anything is measured: each with his account, an invoice he has not paid yet,
-and that invoice's row in the ledger.
+"""A database that holds many customers before anything is measured: each with his account, an invoice he has not paid
+yet, and that invoice's row in the ledger.
 """
 
 from __future__ import annotations
@@ -69,6 +69,6 @@ def _template(ground: Ground, load: Load) -> Template:
 
 
 def _document(plan: Plan, name: str) -> Doc:
+    write: Any
     [write] = plan.heads.get(name) or plan.parts[name]
-    document: Any = write._doc
-    return dict(document)
+    return dict(write._doc)

@@ -18,8 +18,8 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import DuplicateKeyError
 
-OUT = "bench.ordinary"
-TOPIC = "rapport.trade"
+from tests.bench.ground import BESIDE, TRADE
+from tests.waiting import until
 
 
 class Handler:
@@ -54,7 +54,7 @@ class Handler:
             change = {"$set": {f"open.{invoice}": {"due_on": body["due_on"], "total": body["total"]}}}
         await self.db["accounts"].update_one({"_id": customer}, change, upsert=True)
         if news:
-            await self.broker.publish({"invoice": invoice}, OUT, key=customer.encode())
+            await self.broker.publish({"invoice": invoice}, BESIDE, key=customer.encode())
 
 
 def _overdue(invoice: dict[str, Any] | None) -> bool:
@@ -70,11 +70,10 @@ async def _measured(kafka: str, mongo: str, name: str, warm: int, seconds: float
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(mongo)
     broker = KafkaBroker(kafka, logger=None)
     handler = Handler(client[name], broker, inbox=inbox)
-    broker.subscriber(TOPIC, group_id=name, auto_offset_reset="earliest")(handler.handle)
+    broker.subscriber(TRADE, group_id=name, auto_offset_reset="earliest")(handler.handle)
     try:
         await broker.start()
-        while handler.done < warm:
-            await asyncio.sleep(0.05)
+        await until(lambda: handler.done >= warm, "the first messages")
         began, before = time.perf_counter(), handler.done
         await asyncio.sleep(seconds)
         return (handler.done - before) / (time.perf_counter() - began)

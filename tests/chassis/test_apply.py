@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.events.customers import RequirementStated
 from contracts.events.lifecycle import OwnerChanged
 from contracts.refusal import Refused
-from services.chassis.apply import Applier
+from services.chassis.apply import Applier, Position
 from services.chassis.service import Service
 from services.chassis.work import Dead, Work, dead_of_record, event_work
 from tests.chassis.lab import NOW, Card, Lab, lab_service, said, told, unique, work_for
@@ -198,6 +199,37 @@ async def picture(lab: Lab, subject: str, run: str) -> object:
         spoken,
         [letter["_id"].replace(run, "") for letter in await lab.dead(subject)],
     )
+
+
+@pytest.mark.parametrize("first", [3, 30])
+async def test_a_batch_given_while_the_one_before_is_under_way_does_not_overtake_it(
+    lab: Lab, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the first is small and goes in one piece, and the second is split."""
+    applier, names = await lab.applier(small=10, lanes=2, cache=0), [unique() for _ in range(3)]
+    fold, hold = applier._fold, asyncio.Event()
+
+    async def slow(works: list[Work], *rest: Any) -> Any:
+        if works and works[0].cause.endswith("-0"):
+            await hold.wait()
+        return await fold(works, *rest)
+
+    monkeypatch.setattr(applier, "_fold", slow)
+    batches = [
+        [told("add", 1, names[n % 3], f"{names[0]}-{n}") for n in span] for span in (range(first), range(first, 60))
+    ]
+    one = asyncio.create_task(applier.apply(lab.works(batches[0]), [Position("t", 0, first, NOW)]))
+    two = asyncio.create_task(applier.apply(lab.works(batches[1]), [Position("t", 0, 60, NOW)], after=one))
+    await asyncio.wait({two}, timeout=0.2)  # it may go as far as it can
+    assert ("t", 0) not in await applier.positions(), "how far was read is stored in order"
+    hold.set()
+    await two
+    for n, name in enumerate(names):
+        card = await lab.card(name)
+        assert card is not None
+        assert card.trail == tuple(f"{names[0]}-{k}" for k in range(60) if k % 3 == n)
+    assert one.done()
+    await lab.db["offsets"].delete_one({"_id": "t/0"})
 
 
 async def test_a_fault_of_the_wiring_ends_the_process_instead_of_running_for_ever(lab: Lab) -> None:

@@ -39,12 +39,15 @@ class Aim:
 
 @dataclass
 class Death:
-    """A kill that has landed. Moments are seconds since 1970; `committed` is the successor's first commit."""
+    """A kill that has landed. Moments are seconds since 1970; `committed` is the first commit of its successor, the
+    process `next`; None where that was killed before it, or found nothing to do.
+    """
 
     aim: Aim
-    by: str
+    name: str
     at: float
     during: str
+    next: int
     committed: float | None = None
 
     @property
@@ -64,6 +67,7 @@ class Crew:
     aims: dict[str, list[Aim]] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     deaths: list[Death] = field(default_factory=list)
+    ends: int = 0  # how often a process or a server went without a word
 
     def join(self, name: str) -> Member:
         """Start a process; it is started again whenever an aimed kill lands, until it leaves."""
@@ -95,6 +99,7 @@ class Crew:
     async def kill(self, name: str) -> None:
         """SIGKILL, and no restart."""
         member = self.members.pop(name)
+        self.ends += 1
         await member.watch_no_more()
         await asyncio.to_thread(process.stop, member.ref, grace_s=0, kill=True)
         forget(name, place_of(self.stack.home))
@@ -117,11 +122,10 @@ class Crew:
     def measure(self) -> None:
         """Find the first commit after each death."""
         notes = self.folder / "commits"
-        moments = sorted(float(line.split()[1]) for line in notes.read_text().splitlines()) if notes.exists() else []
-        ordered = sorted(self.deaths, key=lambda death: death.at)
-        for death, after in zip(ordered, [*ordered[1:], None], strict=True):
-            until = after.at if after is not None else float("inf")
-            death.committed = next((moment for moment in moments if death.at < moment <= until), None)
+        lines = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
+        first = {int(pid): float(moment) for pid, moment in lines}
+        for death in self.deaths:
+            death.committed = first.get(death.next)
 
 
 @dataclass
@@ -188,6 +192,7 @@ class Member:
         if self.aim is None or str(self.ref.pid) not in lines:
             self.failed = DiedError(f"{self.name} (aimed at {self.aim}) died by itself:\n{self.tail()}")
             return
-        at = self.kills.stat().st_mtime
-        self.crew.deaths.append(Death(self.aim, self.name, at, self.crew.during))
+        aim, at, during = self.aim, self.kills.stat().st_mtime, self.crew.during
         self.start()
+        self.crew.ends += 1
+        self.crew.deaths.append(Death(aim, self.name, at, during, self.ref.pid))

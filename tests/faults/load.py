@@ -60,7 +60,7 @@ def make(size: Size) -> Load:
     load = Load(size)
     draw = Random(f"{size.seed}/load")
     hands = [customer(size, number) for number in range(size.customers)]
-    load.gone = tuple(hand.subject for hand in hands[:: size.customers // size.erased][: size.erased])
+    load.gone = tuple(hand.subject for hand in hands[: size.erased])
     delivered: dict[int, list[Made]] = defaultdict(list)
     for one in (*staff(size), *(made for hand in hands for made in hand.made), *waiting(size)):
         delivered[one.day].append(one)
@@ -84,7 +84,7 @@ def _day(load: Load, day: int, facts: list[Made], again: dict[int, list[Wire]], 
             continue
         load.accepted[name] = event
         _repeats(load, day, event, wire, again, draw)
-        if isinstance(event.data, InvoiceIssued) and draw.random() < poison.CONFLICTS:
+        if event.type == InvoiceIssued.TYPE and draw.random() < poison.CONFLICTS:
             wires.append(_poisoned(load, poison.conflict(event)))
     wires += again.pop(day, [])
     for kind in draw.sample(poison.KINDS, k=min(len(poison.KINDS), 3 + len(facts) // 150)):

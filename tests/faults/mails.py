@@ -17,22 +17,21 @@ def arrived(folder: Path) -> list[Entry]:
 
 
 def mails(table: Table, mailbox: list[Entry], found: Found, gone: set[str], in_flight: int) -> None:
-    """The mailbox against the stored messages. `in_flight`: how many messages the kills in the mailer can have cost."""
+    """The mailbox against the stored messages. `gone`: ids of messages about customers erased since; `in_flight`: how
+    many messages can have been under way when a process or the database went.
+    """
     messages = {message.message_id: message for message in found.notifications.values()}
     came = {mail.message_id: mail for mail in mailbox}
     sent = {key for key, message in messages.items() if message.state == "accepted"}
     table.told("messages accepted / suppressed", f"{len(sent):,} / {_count(messages, 'suppressed'):,}")
     table.none("messages that bounced", [key for key, message in messages.items() if message.state == "bounced"])
     table.none("accepted messages that did not arrive", sorted(sent - came.keys()))
-    strangers = [key for key, mail in came.items() if key not in messages and not _of(mail, gone)]
+    strangers = [key for key in came if key not in messages and key not in gone]
     table.none("mails that nobody meant to send", strangers)
-    extra = sum(mail.copies - 1 for mail in mailbox)
-    table.most("extra copies, against messages in flight at the kills", extra, in_flight)
+    table.told("extra copies", sum(mail.copies - 1 for mail in mailbox))
+    doubts = sum(message.doubts for message in messages.values())
+    table.most("messages in doubt, against those in flight when something went", doubts, in_flight)
     table.none("mails that came again without having been in doubt", [*_unexplained(came, messages)])
-
-
-def _of(mail: Entry, gone: set[str]) -> bool:
-    return mail.message_id in gone
 
 
 def _unexplained(came: dict[str | None, Entry], messages: dict[str, Notification]) -> Iterator[str]:

@@ -5,7 +5,7 @@ denies it, once because it is down, once because its process is frozen. Nobody m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -49,7 +49,9 @@ class Eve:
     meanwhile: list[Event]
 
 
-async def midnight(number: int, stack: Stack, how: How, *, say: Callable[[str], None]) -> Table:
+async def midnight(
+    number: int, stack: Stack, how: How, *, say: Callable[[str], None], env: Mapping[str, str] | None = None
+) -> Table:
     """One midnight; tried again with more time where the machine was too slow for it.
 
     Raises:
@@ -58,12 +60,13 @@ async def midnight(number: int, stack: Stack, how: How, *, say: Callable[[str], 
     for lead in LEADS_S:
         at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=lead)
         eve = _eve(number, stack.home / "zones", at)
-        env = {
+        zoned = {
             "RAPPORT_CLOCK": "log",
             "RAPPORT_COMPANY_ZONE": zone.NAME,
             "PYTHONTZPATH": str(stack.home / "zones"),
+            **(env or {}),
         }
-        async with opened(stack, eve.load, f"{how}{number}x{lead}", say=say, env=env) as run:
+        async with opened(stack, eve.load, f"{how}{number}x{lead}", say=say, env=zoned) as run:
             try:
                 await _live(run, eve, how)
             except TooSlowError:

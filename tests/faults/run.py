@@ -85,7 +85,8 @@ class Run:
         self.note("broker killed and started" if kill else "broker stopped and started")
 
     async def without_database(self, *, kill: bool) -> None:
-        """Stop the database for a while."""
+        """Stop the database for a while. What a mailer has sent meanwhile it cannot write down."""
+        self.crew.ends += 1
         await asyncio.to_thread(local.stop_mongo, self.stack.home, kill=kill)
         await asyncio.sleep(AWAY_S)
         await asyncio.to_thread(local.start_mongo, self.stack.home)

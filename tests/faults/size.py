@@ -44,12 +44,17 @@ class Size:
 
 def whole(seed: int) -> Size:
     """A full seed: more than 50,000 events."""
-    return Size(seed, customers=3300, days=26, kills=5, inside=10, waiting=1000, erased=8)
+    return Size(seed, customers=3000, days=26, kills=5, inside=10, waiting=1000, erased=8)
 
 
 def short(seed: int) -> Size:
     """A short one, for every change: some 8,000 events."""
     return Size(seed, customers=420, days=14, kills=1, inside=2, waiting=200, erased=3)
+
+
+def tiny(seed: int) -> Size:
+    """Enough to catch a planted bug."""
+    return Size(seed, customers=160, days=8, kills=0, inside=0, waiting=0, erased=0)
 
 
 def on(day: int) -> date:

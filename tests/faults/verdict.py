@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from statistics import median
 
 from services.alerts.rules import Rules
@@ -15,7 +14,6 @@ from tests.faults.said import ALERTS, DEAD, Said
 from tests.faults.size import ZONE
 from tests.faults.table import Table
 
-IN_MAILER = (marks.MAIL_BEFORE_ANSWER, marks.MAIL_AFTER_ANSWER)
 MAIL_BATCH = 50  # messages in flight at most (services/SETTINGS.md, mail_batch)
 COMMITS_AGAIN_S = 5.0
 
@@ -35,8 +33,8 @@ async def verdict(run: Run, *, rules: Rules | None = None, simulated: bool = Tru
     table.none("false alerts", [*knowledge.false_alerts(log, spoken.events, rules)])
     judge.letters(table, load, have)
     said.wire(table, spoken, have)
-    in_flight = MAIL_BATCH * sum(death.aim.stage in IN_MAILER for death in run.crew.deaths)
-    mails.mails(table, mails.arrived(run.stack.home / "mailbox"), have, _messages_of(load.gone, spoken), in_flight)
+    gone = _messages_of(load.gone, spoken)
+    mails.mails(table, mails.arrived(run.stack.home / "mailbox"), have, gone, MAIL_BATCH * run.crew.ends)
     await people.writes(table, run.people, run.store, spoken, have)
     return table
 
@@ -64,13 +62,9 @@ def pauses(table: Table, run: Run, least: int) -> None:
 def landings(run: Run) -> str:
     """Each kill with the place where it landed."""
     lines = [
-        f"  {death.during:8} {death.by}  {death.aim!s:22} next commit "
-        + (f"after {death.pause:5.2f} s" if death.pause is not None else "not before the next kill")
+        f"  {death.during:8} {death.name}  {death.aim!s:22} next commit "
+        + (f"after {death.pause:5.2f} s" if death.pause is not None else "not seen: killed again, or nothing to do")
         for death in run.crew.deaths
     ]
     return "\n".join(["where the kills landed:", *lines])
 
-
-def mailbox_of(run: Run) -> Path:
-    """The folder of the run's mailbox."""
-    return run.stack.home / "mailbox"

@@ -174,7 +174,8 @@ def _follow_over(alert: Alert, episode: Episode, now: datetime, trigger: tuple[s
         return _told(_over(alert, episode), episode, "updated", now, episode.because)
     if (alert.closed_on, alert.outcome, alert.because) == (episode.closed_on, episode.outcome, episode.because):
         return None
-    return _told(_over(alert, episode), episode, "updated", now, trigger)
+    # Nobody heard of a recorded one, so nobody hears that it is better known either.
+    return _told(_over(alert, episode), episode, "recorded" if alert.history else "updated", now, trigger)
 
 
 def _follow_standing(alert: Alert, episode: Episode, now: datetime, trigger: tuple[str, ...]) -> Change | None:
@@ -200,7 +201,8 @@ def _withdraw(alert: Alert, now: datetime, because: str) -> Change:
         resolved_by="",
         snoozed_until=None,
     )
-    return Change(alert=noted(gone, TimelineEntry(at=now, what=WITHDRAWN, facts=trigger)), kind="withdrawn")
+    kind: ChangeKind = "recorded" if alert.history else "withdrawn"
+    return Change(alert=noted(gone, TimelineEntry(at=now, what=kind, facts=trigger)), kind=kind)
 
 
 def _over(alert: Alert, episode: Episode) -> Alert:

@@ -8,7 +8,8 @@ from services.alerts.model.facts import FactKey
 
 
 class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a colleague is reached; the fact with the latest key holds. `token_subject`: who he is in tokens, if not his id.
+    """How a colleague is reached; the fact with the latest key holds. `token_subject`: who he is in tokens, if not
+    his id.
     """
 
     key: FactKey

@@ -1,0 +1,109 @@
+"""For each planted bug the course of events that must bring it to light, and the line of the table that must show it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from deploy.local.stack import Stack
+from services.chassis import marks
+from tests.faults import load, size
+from tests.faults.crew import Aim
+from tests.faults.midnight import midnight
+from tests.faults.run import FIRST, SECOND, Run, opened
+from tests.faults.runner import PLANT
+from tests.faults.table import Table
+from tests.faults.verdict import verdict
+
+Course = Callable[[Run], Awaitable[None]]
+KILLS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A planted bug; `shows` is how the line begins that has to be wrong. No course: it is laid bare by a midnight."""
+
+    name: str
+    course: Course | None
+    shows: str
+
+
+async def days(run: Run) -> None:
+    """Nothing breaks; repeats come as always."""
+    run.crew.join(FIRST)
+    for day in range(run.load.size.days):
+        await run.deliver(day)
+    await run.quiet()
+
+
+def killed(stage: str, nth: int) -> Course:
+    """The process is killed at one stage again and again."""
+
+    async def course(run: Run) -> None:
+        run.crew.aims[FIRST] = [Aim(stage, nth)] * KILLS
+        await days(run)
+
+    return course
+
+
+async def beside(run: Run) -> None:
+    """Two consumers, and people who write to whatever customer they please through either."""
+    run.crew.join(FIRST)
+    run.crew.join(SECOND)
+    run.people.begin()
+    for day in range(run.load.size.days):
+        await run.deliver(day)
+        await run.quiet()
+        await asyncio.sleep(0.5)
+    await run.people.end()
+    await run.quiet()
+
+
+async def grown(run: Run) -> None:
+    """Partitions are added, and written to before anybody knows of them."""
+    run.crew.join(FIRST)
+    await run.deliver(0)
+    await run.quiet()
+    await run.grow(12)
+    for day in range(1, run.load.size.days):
+        await run.deliver(day)
+    await run.quiet()
+
+
+async def everything(run: Run) -> None:
+    """All of it in one: what a sound service has to come through."""
+    run.crew.aims[FIRST] = [Aim(marks.IN_TRANSACTION, 2), Aim(marks.RELAY_BEFORE_WORD, 2), Aim(marks.IN_CLOCK, 1)]
+    run.crew.join(FIRST)
+    run.crew.join(SECOND)
+    run.people.begin()
+    for day in range(run.load.size.days):
+        if day == 3:
+            await run.grow(12)
+        await run.deliver(day)
+        await run.quiet()
+    await run.people.end()
+    await run.quiet()
+
+
+BUGS: Final = (
+    Bug("offsets_first", killed(marks.IN_TRANSACTION, 3), "lost: accepted events"),
+    Bug("no_inbox", days, "applied twice"),
+    Bug("relay_marks_first", killed(marks.RELAY_BEFORE_WORD, 1), "lost on the wire"),
+    Bug("clock_ahead", None, "false alerts"),
+    Bug("stale_cache", beside, "answered comments"),
+    Bug("latest", grown, "lost: accepted events"),
+)
+
+
+async def caught(bug: Bug | None, stack: Stack, *, say: Callable[[str], None]) -> Table:
+    """The verdict on a service with a bug, or on a sound one under all the same faults."""
+    env = {} if bug is None else {PLANT: bug.name}
+    if bug is not None and bug.course is None:
+        return await midnight(1, stack, "down", say=say, env=env)
+    made = load.make(size.tiny(1))
+    name = "sound" if bug is None else bug.name
+    async with opened(stack, made, name, say=say, env=env) as run:
+        await (everything if bug is None or bug.course is None else bug.course)(run)
+        return await verdict(run)
