@@ -35,7 +35,7 @@ from services.alerts.store import (
     document_key,
     invoice_key,
 )
-from services.alerts.watch import hand_over, watch
+from services.alerts.watch import hand_over, keep, watch
 from services.chassis.aggregate import Desk, Kind, cause_of
 from services.chassis.service import Needs, Service
 
@@ -72,12 +72,13 @@ def alerts_service(rules: Rules) -> Service:
     }
     for payload, fold in folds.items():
         service.on(payload, ACCOUNTS, needs=NEEDS.get(payload))(partial(fold, rules))
-    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(profile_changed)
+    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
     decided.register(service)
     service.due(ITEMS)(partial(item_due, rules))
+    service.due(ACCOUNTS)(partial(account_due, rules))
     service.after_refold(ACCOUNTS)(partial(compare, rules))
     service.eraser = partial(profile_erased, rules)
     service.exporter = export
@@ -228,11 +229,19 @@ def item_due(rules: Rules, desk: Desk, key: str, card: Item) -> None:
     watch(desk, rules, key, card, "", by_clock=True)
 
 
+def account_due(rules: Rules, desk: Desk, key: str, account: Account) -> None:
+    """The day has come for which another owner or grace period was announced."""
+    keep(desk, rules, account, by_clock=True)
+    for item, card in desk.all(ITEMS).items() if account.graces else ():
+        watch(desk, rules, item, card, "", by_clock=True)
+    hand_over(desk, rules)
+
+
 def owner_changed(rules: Rules, desk: Desk, event: Event) -> None:
     """Who answers for the customer, from a day on."""
     data = cast("lifecycle.OwnerChanged", event.data)
     fact = OwnerFact(valid_from=data.valid_from, key=key_of(event), owner_id=data.owner_id, deputy_id=data.deputy_id)
-    desk.put(ACCOUNTS, with_owner(desk.get(ACCOUNTS) or Account(), fact))
+    keep(desk, rules, with_owner(desk.get(ACCOUNTS) or Account(), fact))
     hand_over(desk, rules)
 
 
@@ -242,7 +251,7 @@ def limit_changed(rules: Rules, desk: Desk, event: Event) -> None:
     before = desk.get(ACCOUNTS) or Account()
     after = with_grace(before, Grace(valid_from=data.valid_from, key=key_of(event), days=data.grace_days))
     cards = desk.all(ITEMS) if data.grace_days is not None or before.graces else {}
-    desk.put(ACCOUNTS, after)
+    keep(desk, rules, after)
     for key, card in cards.items():
         watch(desk, rules, key, card, cause_of(event))
 
@@ -252,7 +261,7 @@ def profile_erased(rules: Rules, desk: Desk, event: Event) -> None:
     desk.erase_subject()
 
 
-def profile_changed(desk: Desk, event: Event) -> None:
+def profile_changed(rules: Rules, desk: Desk, event: Event) -> None:
     """The customer's name, for the mails about him."""
     data = cast("profiles.ProfileChanged", event.data)
     if data.kind not in ("person", "organisation"):
@@ -260,7 +269,7 @@ def profile_changed(desk: Desk, event: Event) -> None:
     held = desk.get(ACCOUNTS) or Account()
     account = with_snapshot(held, data.name or "", data.revision)
     if account is not held:
-        desk.put(ACCOUNTS, account)
+        keep(desk, rules, account)
 
 
 def staff_told(desk: Desk, event: Event) -> None:

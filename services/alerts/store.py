@@ -45,6 +45,7 @@ ACCOUNTS = Head(
         for who in ("owner_id", "deputy_id")
     ),
     copied=("name", "revision"),
+    clocked=True,
 )
 STAFF = Head(
     "staff",

@@ -8,7 +8,7 @@ import msgspec
 
 from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model import alert as alerts
-from services.alerts.model.account import owner_on
+from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
 from services.alerts.model.notification import NO_OWNER, Notification, requeued, suppressed
 from services.alerts.model.rules import receivable_overdue
@@ -49,6 +49,8 @@ def _store(desk: Desk, rules: Rules, change: Change) -> None:
     account = desk.get(ACCOUNTS)
     owner = alert.assigned_to or (owner_on(account, rules.day(desk.now)) if account is not None else "")
     desk.put(ALERTS, Owned(alert=alert, owner_id=owner), alert.alert_id)
+    if account is not None:
+        keep(desk, rules, account)  # its next owner may be known by now, and has to take this alert over too
     fact = alert_fact(alert, change.kind, desk.now, owner)
     if fact is not None:
         desk.emit(fact)
@@ -85,6 +87,17 @@ def _queue(desk: Desk, key: str, notification: Notification) -> None:
     fact = notification_fact(key, notification, desk.now)
     if fact is not None:
         desk.emit(fact)
+
+
+def keep(desk: Desk, rules: Rules, account: Account, *, by_clock: bool = False) -> None:
+    """Store an account, to be looked at again on the day on which something known already takes hold. Such a day that
+    has come and that the clock has not seen yet is left to it.
+    """
+    moment = desk.stored(ACCOUNTS).due
+    if by_clock or moment is None or moment > desk.now:
+        day = next_change(account, rules.day(desk.now))
+        moment = rules.midnight(day) if day is not None else None
+    desk.put(ACCOUNTS, account, due=moment)
 
 
 def hand_over(desk: Desk, rules: Rules) -> None:

@@ -108,7 +108,7 @@ Key = tuple[str, str]  # (kind's name, key within the subject)
 @dataclass(slots=True)
 class State:
     """What is known of one subject while a batch is applied. `v` 0: the head is not in the database yet. `ticked` is
-    the last of its due moments that the clock has folded.
+    the last of its due moments that the clock has folded, `heard` the latest log time at which it learnt of anything.
     """
 
     subject: str
@@ -117,6 +117,7 @@ class State:
     spoke: int = 0  # microseconds of the last thing said, so that what is said later sorts later (see outbox.py)
     fold_version: int = 0
     ticked: datetime | None = None
+    heard: datetime | None = None
     erased: bool = False
     documents: dict[Key, Stored] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)  # kinds of which every document of the subject is here

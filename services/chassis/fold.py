@@ -27,6 +27,7 @@ class Folded:
     dead: list[Dead] = field(default_factory=list)
     missing: set[tuple[str, str]] = field(default_factory=set)
     ticked: datetime | None = None  # the last due moment folded here
+    heard: datetime | None = None  # the latest log time learnt of, here or before
     erase: bool = False
 
     @property
@@ -51,13 +52,14 @@ def fold_subject(
     raises leaves its subject as before and takes only itself out. `check` is asked after each; what it raises counts
     as the fold's own fault.
     """
-    out = Folded(state)
+    out = Folded(state, heard=state.heard)
     for work in works:
         if state.erased or out.erase:
             if work.tick is None:
                 out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
-        desk = Desk(state, source, work.now, work.cause, work.traceparent, below=out.changed, private=work.private)
+        now = _learnt(work, out.heard)
+        desk = Desk(state, source, now, work.cause, work.traceparent, below=out.changed, private=work.private)
         try:
             _run(work, desk, kinds, check)
         except Missing as missing:
@@ -70,12 +72,28 @@ def fold_subject(
             continue
         if work.tick is not None and desk.changed:
             out.ticked = work.now
-        out.changed.update(desk.changed)
-        out.said.extend(desk.said)
-        out.erase = desk.erase
-        if work.row is not None:
-            out.rows.append(work)
+        _take(work, desk, out)
     return out
+
+
+def _learnt(work: Work, heard: datetime | None) -> datetime:
+    """When the subject learns of it: a subject's time never runs back. A record that lay unread, in another topic or
+    in a partition it had before, while later ones were taken or the clock went by, is learnt of now; folded at its own
+    time it would undo what has been said since.
+    """
+    return work.now if work.origin is None or heard is None else max(work.now, heard)
+
+
+def _take(work: Work, desk: Desk, out: Folded) -> None:
+    out.changed.update(desk.changed)
+    out.said.extend(desk.said)
+    out.erase = desk.erase
+    if work.origin is not None or work.tick is not None:
+        out.heard = desk.now if out.heard is None else max(out.heard, desk.now)
+    if work.row is not None:
+        if work.keep:
+            work.row["at"] = desk.now
+        out.rows.append(work)
 
 
 def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> set[Key]:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo.errors import CollectionInvalid
 
-from .mongo import Collection, Database, Doc, Index
+from .mongo import Collection, Database, Doc, Index, make
 from .work import Work
 
 LEDGER = Collection("ledger", (Index((("s", 1), ("o", 1), ("at", 1))),))
@@ -34,8 +32,7 @@ class Ledger:
         neighbour doing the same.
         """
         for name in {inbox_of(work.now) for work in works if work.row is not None and not work.keep} - self._months:
-            with suppress(CollectionInvalid):  # a neighbour made it
-                await self.db.create_collection(name)
+            await make(self.db, name)
             self._months.add(name)
 
     async def insert(self, works: list[Work], session: AsyncIOMotorClientSession) -> None:

@@ -19,7 +19,7 @@ from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import IndexModel
-from pymongo.errors import CollectionInvalid, PyMongoError
+from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -33,6 +33,7 @@ Database = AsyncIOMotorDatabase[Doc]
 MAJORITY = WriteConcern("majority")
 FORGETFUL = WriteConcern(1)
 READ_MAJORITY = ReadConcern("majority")
+NAMESPACE_EXISTS = 48
 
 MOST_BYTES = 15_000_000  # MongoDB holds 16 MiB a document; the rest is for what the chassis adds
 _EXACT = Context(prec=34, Emin=-7000, Emax=7000)  # the usual context would round to 28 digits, without a word
@@ -146,11 +147,20 @@ def database(client: Client, name: str) -> Database:
     return client.get_database(name, codec_options=CODEC, write_concern=MAJORITY)
 
 
+async def make(db: Database, name: str) -> None:
+    """Create a collection, unless another process or an earlier start has made it."""
+    try:
+        with suppress(CollectionInvalid):
+            await db.create_collection(name)
+    except OperationFailure as there:
+        if there.code != NAMESPACE_EXISTS:  # another was quicker by less than the driver's own look
+            raise
+
+
 async def ensure(db: Database, collections: Iterable[Collection]) -> None:
     """Create collections and indexes that are missing; safe beside other processes doing the same."""
     for collection in collections:
-        with suppress(CollectionInvalid):  # another process, or an earlier start, made it
-            await db.create_collection(collection.name)
+        await make(db, collection.name)
         if collection.indexes:
             await db[collection.name].create_indexes([index.model() for index in collection.indexes])
 

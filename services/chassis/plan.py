@@ -103,6 +103,8 @@ def head_write(one: Folded, fold_version: int) -> Write:
     doc: Doc = {"v": state.v + 1, "spoke": state.spoke, "fv": state.fold_version or fold_version}
     if (ticked := latest(one)) is not None:
         doc["ticked"] = ticked
+    if (heard := one.heard or state.heard) is not None:
+        doc["heard"] = heard
     if one.erase:
         doc["erased"] = True
     elif change is None and state.v:
@@ -159,6 +161,7 @@ def settle(one: Folded) -> None:
     if one.moves:
         state.v += 1
         state.ticked = latest(one)
+        state.heard = one.heard or state.heard
     for at, (_, stored) in one.changed.items():
         state.documents[at] = stored
     if one.erase:
@@ -178,6 +181,7 @@ def state_of(kind: Kind, subject: str, doc: Doc | None) -> State:
         spoke=doc.get("spoke", 0),
         fold_version=doc.get("fv", 0),
         ticked=doc.get("ticked"),
+        heard=doc.get("heard"),
         erased=doc.get("erased", False),
         documents={(kind.name, ""): Stored(value, doc.get("due"))},
     )

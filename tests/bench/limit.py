@@ -22,7 +22,7 @@ from services.chassis.plan import Plan, settle
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.transaction import Transactions
-from services.chassis.work import Work, event_work, tick_work
+from services.chassis.work import Origin, Work, event_work, tick_work
 from tests.bench.load import Load, record
 
 BATCH = 2000  # as the service's own setting has it
@@ -89,8 +89,10 @@ class Prepared:
 
 def works(service: Service, load: Load, start: int, count: int) -> Iterator[Work]:
     """Events of a load as the intake hands them on."""
-    for event in load.events(start, count):
-        yield event_work(event, service.handlers[event.type], datetime.now(UTC), None, record(event).value)
+    for n, event in enumerate(load.events(start, count), start):
+        made = record(event)
+        origin = Origin("rapport.trade", 0, n, made.key, made.value, tuple(made.headers))
+        yield event_work(event, service.handlers[event.type], datetime.now(UTC), origin, made.value)
 
 
 def measure(mongo: str, prefix: str, load: Load, warm: int, seconds: float) -> Applied:

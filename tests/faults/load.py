@@ -138,10 +138,10 @@ def customer(size: Size, number: int) -> Hand:
     first = 0 if draw.random() > 0.04 else draw.randint(3, size.last)  # some have nobody at first
     _owner(hand, first)
     if draw.random() < 0.1:
-        _owner(hand, draw.randint(first, size.last))
+        _owner(hand, draw.randint(first, size.last), ahead=draw.choice((0, 0, 2)))
     if draw.random() < 0.08:
         day = draw.randrange(size.days)
-        grace = LimitChanged(limit=None, valid_from=on(draw.randint(0, day)), grace_days=draw.randint(1, 4))
+        grace = LimitChanged(limit=None, valid_from=on(day + draw.randint(-3, 2)), grace_days=draw.randint(1, 4))
         hand.say(day, grace, source=PROFILES, late=draw.choice((0, 0, 1, 3)))
     stories, weights = zip(*STORIES, strict=True)
     for story in draw.choices(stories, weights, k=draw.randint(2, MOST_INVOICES)):
@@ -149,8 +149,8 @@ def customer(size: Size, number: int) -> Hand:
     return hand
 
 
-def _owner(hand: Hand, day: int) -> None:
-    data = OwnerChanged(owner_id=colleague(hand.draw.randrange(COLLEAGUES)), valid_from=on(day))
+def _owner(hand: Hand, day: int, *, ahead: int = 0) -> None:
+    data = OwnerChanged(owner_id=colleague(hand.draw.randrange(COLLEAGUES)), valid_from=on(day + ahead))
     hand.say(day, data, source=PROFILES)
 
 

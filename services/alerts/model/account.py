@@ -81,3 +81,9 @@ def grace_on(account: Account, day: date, default: int) -> int:
             break
         days = grace.days
     return default if days is None else days
+
+
+def next_change(account: Account, after: date) -> date | None:
+    """The first day after `after` on which something known already takes hold: another owner, another grace period."""
+    days = [owned.valid_from for owned in account.owners] + [grace.valid_from for grace in account.graces]
+    return min((day for day in days if day > after), default=None)
