@@ -97,6 +97,8 @@ def decode_json(text: bytes, received_at: datetime | None = None) -> Event:
 def _payload(reader: _Reader, body: bytes, time: datetime) -> Payload:
     try:
         data = reader.decoder.decode(body)
+        if not body.isascii():
+            body.decode()  # the JSON reader does not look into fields it passes over, but who stores the text does
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise json_error(error, body, reader.model) from None
     data.check()

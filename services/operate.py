@@ -62,9 +62,7 @@ def show(letter_id: Id, service: Name = "alerts") -> None:
     async def work(runtime: Runtime) -> None:
         found = await dead.letter(runtime.db, letter_id)
         if found is None:
-            _fail(
-                f"There is no dead letter {letter_id!r} in {service}; `rapport dead list --service {service}` lists them."
-            )
+            _fail(f"There is no dead letter {letter_id!r} in {service}; `rapport dead list` shows those there are.")
         typer.echo(json.dumps(found, default=str, ensure_ascii=False, indent=2))
 
     _with(service, work)

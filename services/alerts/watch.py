@@ -10,7 +10,7 @@ from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model import alert as alerts
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
-from services.alerts.model.notification import NO_OWNER, Notification, requeued, suppressed
+from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, requeued, suppressed
 from services.alerts.model.rules import receivable_overdue
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, NOTIFICATIONS, Item, Owned
@@ -112,5 +112,6 @@ def hand_over(desk: Desk, rules: Rules) -> None:
         if not owned.alert.assigned_to and owned.owner_id != owner:
             desk.put(ALERTS, msgspec.structs.replace(owned, owner_id=owner), name)
     for key, notification in desk.all(NOTIFICATIONS).items():
-        if owner and notification.why == NO_OWNER and notification.alert_id in standing:
+        waits = notification.why in NOBODY and notification.recipient != owner
+        if owner and waits and notification.alert_id in standing:
             desk.put(NOTIFICATIONS, requeued(notification, owner, desk.now), key)

@@ -18,17 +18,12 @@ from typing import cast
 from weakref import WeakSet
 
 from pymongo import UpdateOne, WriteConcern
-from pymongo.errors import (
-    BulkWriteError,
-    ConnectionFailure,
-    DuplicateKeyError,
-    ExecutionTimeout,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo.errors import PyMongoError
 
 from .aggregate import EVERY, Desk, Key, State, Stored
 from .cache import StateCache
+from .erase import bared, erased_among
+from .errors import duplicate, heals
 from .fold import Folded, fold_subject, known_needs
 from .ledger import Ledger
 from .metrics import Metrics
@@ -38,41 +33,6 @@ from .service import Service
 from .sessions import Sessions
 from .transaction import Stale, Transactions
 from .work import Dead, Work
-
-DUPLICATE = 11000
-WRITE_CONFLICT = 112
-
-
-def duplicate(error: PyMongoError) -> bool:
-    """Something to be inserted is there already."""
-    if isinstance(error, BulkWriteError):
-        return any(fault.get("code") == DUPLICATE for fault in (error.details or {}).get("writeErrors", []))
-    return isinstance(error, DuplicateKeyError)
-
-
-def heals(error: PyMongoError) -> bool:
-    """Whether time can mend it: the database is away or changing primary, or another writer was in the way."""
-    if isinstance(error, ConnectionFailure | ExecutionTimeout) or error.has_error_label("TransientTransactionError"):
-        return True
-    if error.has_error_label("RetryableWriteError") or error.has_error_label("UnknownTransactionCommitResult"):
-        return True
-    if isinstance(error, BulkWriteError):
-        return any(fault.get("code") == WRITE_CONFLICT for fault in (error.details or {}).get("writeErrors", []))
-    return isinstance(error, OperationFailure) and error.code in {
-        WRITE_CONFLICT,
-        91,
-        189,
-        11600,
-        11601,  # a session ended by a successor that took this process for dead
-        11602,
-        10107,
-        13435,
-        251,
-        24,
-        50,
-        263,
-        246,
-    }
 
 
 @dataclass(slots=True)
@@ -292,6 +252,7 @@ class Applier:
         letters = [work.cause for work in batch.works] + [dead.id for dead in batch.unread]
         cursor = self.db["dead"].find({"_id": {"$in": letters}}, projection={"_id": 1})
         batch.filed = {doc["_id"] async for doc in cursor}
+        batch.unread = bared(batch.unread, await erased_among(self.db, self.service, batch.unread))
 
     async def _attempt(self, batch: Batch) -> Outcome:
         if not batch.looked_up:
@@ -299,14 +260,15 @@ class Applier:
         fresh = batch.fresh()
         folded = await self._fold(fresh, storable if batch.careful else None)
         outcome = Outcome(repeats=len(batch.works) - len(fresh))
-        outcome.refused = [*batch.unread, *(dead for one in folded for dead in one.dead)]
-        if outcome.refused and not batch.looked_up:
+        unfit = [dead for one in folded for dead in one.dead]
+        if (batch.unread or unfit) and not batch.looked_up:
             await self._look_up(batch)
             if any(work.id in batch.known for work in fresh):
                 # A repeat is often refused by what it did itself the first time; it is no dead letter.
                 for one in folded:
                     self.cache.give(one.state)
                 return await self._attempt(batch)
+        outcome.refused = [*bared(batch.unread, {one.state.subject for one in folded if one.erase}), *unfit]
         outcome.dead = batch.unfiled(outcome.refused)
         plan = Plan.of(folded, outcome.dead, self.service, self.shards)
         await self.ledger.prepare(plan.taken)

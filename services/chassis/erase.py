@@ -6,14 +6,18 @@ Every service registers an eraser and an exporter; `unregistered` is what `make 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from motor.motor_asyncio import AsyncIOMotorClientSession
 
 from contracts.registry import dead_letter_topic
 
 from .aggregate import State
+from .fold import ERASED
 from .mongo import Database
+from .outbox import subject_of
 from .service import Service
+from .work import Dead
 
 
 async def erase_rows(db: Database, service: Service, state: State, session: AsyncIOMotorClientSession) -> None:
@@ -45,6 +49,24 @@ async def erase_rows(db: Database, service: Service, state: State, session: Asyn
     await db["outbox"].delete_many(
         {"key": subject.encode(), "topic": {"$in": list(service.snapshots)}}, session=session
     )
+
+
+async def erased_among(db: Database, service: Service, letters: Iterable[Dead]) -> set[str]:
+    """The subjects of these letters who have been erased."""
+    about = [subject for letter in letters if (subject := subject_of(letter))]
+    found: set[str] = set()
+    for head in service.heads() if about else ():
+        cursor = db[head.name].find({"_id": {"$in": about}, "erased": True}, projection={"_id": 1})
+        found |= {doc["_id"] async for doc in cursor}
+    return found
+
+
+def bared(letters: Iterable[Dead], erased: set[str]) -> list[Dead]:
+    """The letters, those about erased subjects with ids and reason only: also what nobody can read may say a name."""
+    return [
+        replace(letter, bare=True, message=ERASED, field=None) if subject_of(letter) in erased else letter
+        for letter in letters
+    ]
 
 
 def unregistered(services: Iterable[Service]) -> list[str]:

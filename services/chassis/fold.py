@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -63,7 +64,10 @@ def fold_subject(
         try:
             _run(work, desk, kinds, check)
         except Missing as missing:
-            out.missing.add((missing.kind.name, missing.key))
+            if missing.kind.name in kinds:
+                out.missing.add((missing.kind.name, missing.key))
+            else:
+                out.dead.append(_fault(work, _undeclared(missing.kind.name)))
             continue
         except Exception as error:  # noqa: BLE001 - any fault of a fold: kept, named and shown, never blocking the others
             if not out.missing:
@@ -98,7 +102,12 @@ def _take(work: Work, desk: Desk, out: Folded) -> None:
 
 def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> set[Key]:
     """What the folds of a subject's work are known to ask for and has not been loaded."""
-    wanted = {(kind.name, key) for work in works[(state.head, state.subject)] for kind, key in work.needs()}
+    wanted: set[Key] = set()
+    for work in works[(state.head, state.subject)]:
+        with suppress(
+            Exception
+        ):  # an event that no need can be read from will not be folded either, and is told so there
+            wanted |= {(kind.name, key) for kind, key in work.needs()}
     return wanted - state.documents.keys()
 
 
@@ -107,9 +116,13 @@ def _run(work: Work, desk: Desk, kinds: Mapping[str, Kind], check: Callable[[Des
         desk.turn = f"@{desk.state.v}"
     work.run(desk)
     if unknown := [name for name, _ in desk.changed if name not in kinds]:
-        raise ValueError(f"{', '.join(unknown)}: declare it with service.stores(...)")
+        raise _undeclared(*unknown)
     if check is not None:
         check(desk)
+
+
+def _undeclared(*names: str) -> ValueError:
+    return ValueError(f"{', '.join(names)}: declare it with service.stores(...)")
 
 
 def _fault(work: Work, error: Exception) -> Dead:

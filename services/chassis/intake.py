@@ -21,8 +21,9 @@ from aiokafka.structs import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from .apply import Applier, Outcome, Position
+from .apply import Applier, Outcome
 from .logtime import LogTime
+from .pulse import Pulse
 from .reader import Read, Reader
 from .service import Service
 
@@ -36,9 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 class OffsetGoneError(RuntimeError):
-    """The record to be read next is no longer in the log: records have expired unread, and reading on would lose them
-    without a word.
-    """
+    """The record to be read next is no longer in the log: reading on would lose what has expired without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._hand: deque[InHand] = deque()
         self._owed: dict[TopicPartition, int] = {}  # applied, and not yet committed to Kafka
         self._committed = 0.0
-        self._polled: dict[TopicPartition, int] = {}
-        self._beaten = 0.0
+        self.pulse = Pulse(logtime, applier.metrics)
         self.broker = broker
         self.subscriber = broker.subscriber(
             *service.topics(),
@@ -260,20 +258,20 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             log.info("intake.commit_refused", error=type(error).__name__)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Finish what is in hand before its partitions go; where the database is away, drop it: nothing of it stays."""
+        """Finish what is in hand before its partitions go; without a database, drop it: nothing of it stays."""
         if tasks := {one.task for one in self._hand}:
             for task in (await asyncio.wait(tasks, timeout=FINISH))[1]:
                 task.cancel()
         await self._commit(now=True)
         self.applier.cache.clear()
         for tp in revoked:
-            self._polled.pop(tp, None)
+            self.pulse.forget(tp)
             self._read.pop(tp, None)
             if self.next.pop(tp, None) is not None:
                 self.metrics.forget(tp.topic, tp.partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing yet: `run` places them, and can wait for a database that is away without holding the group up."""
+        """Nothing yet: `run` places them, and can wait for a database without holding the group up."""
 
     async def _place(self, partitions: set[TopicPartition]) -> None:
         """Start each partition where the database says it was applied to, else at its beginning."""
@@ -293,30 +291,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self.metrics.partitions.set(len(self.consumer.assignment()))
 
     async def _beat(self) -> None:
-        """Ten times a second: lag, and the clock of partitions read to their end.
-
-        That a partition holds no more is known of the moment at which the last fetch was sent, not of the one at which
-        its answer was looked at; the answer before it came in earlier than that.
-        """
-        if time.monotonic() - self._beaten < 0.1:
-            return
-        self._beaten = time.monotonic()
-        await self._commit()
-        ended: list[Position] = []
-        for tp in self.consumer.assignment():
-            high, polled, next_ = self.consumer.highwater(tp), self.consumer.last_poll_timestamp(tp), self.next.get(tp)
-            if high is None or polled is None or next_ is None:
-                continue
-            behind = max(0, high - next_)
-            mark = self.time.marks.get((tp.topic, tp.partition))
-            self.metrics.lag(tp.topic, tp.partition, behind, mark.timestamp() if mark else None)
-            asked, self._polled[tp] = self._polled.get(tp, polled), polled
-            if behind or asked == polled:
-                continue
-            if (at := self.time.read_to_end((tp.topic, tp.partition), asked)) is not None:
-                ended.append(Position(tp.topic, tp.partition, next_, at))
-        if ended:
-            await self.applier.move(ended)
+        if self.pulse.due():
+            await self._commit()
+            if ended := self.pulse.beat(self.consumer, self.next):
+                await self.applier.move(ended)
 
     def _count(self, read: Read, outcome: Outcome) -> None:
         topic = read.positions[0].topic
@@ -337,6 +315,6 @@ async def started(intake: Intake) -> None:
                 "intake.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
             )
             await asyncio.sleep(delay)
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, 2.0)
         else:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from .mongo import Collection, Database, Doc
@@ -32,12 +31,13 @@ class Leases:
         until = {"$add": ["$$NOW", self.ttl_ms]}
         hold = [{"$set": {"holder": _if(free, self.holder, "$holder"), "until": _if(free, until, "$until")}}]
         try:
-            found = await self.db["leases"].find_one_and_update(
-                {"_id": name}, hold, upsert=True, return_document=ReturnDocument.AFTER
-            )
+            await self.db["leases"].update_one({"_id": name}, hold, upsert=True)
         except DuplicateKeyError:
             return False  # another made it in this moment
-        mine = bool(found["holder"] == self.holder)
+        # Looked at apart: where the database stops in the middle of a find-and-modify, the driver (pymongo 4.20) fails
+        # over its answer with an AttributeError, which nobody could tell from a fault of ours.
+        found = await self.db["leases"].find_one({"_id": name})
+        mine = found is not None and found["holder"] == self.holder
         if mine:
             self._taken[name] = asked
         else:

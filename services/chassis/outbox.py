@@ -89,8 +89,7 @@ def dead_doc(dead: Dead) -> Doc:
         "type": event.type if event else _header(dead, "ce_type"),
         "source": event.source if event else _header(dead, "ce_source"),
         "event_id": event.id if event else _header(dead, "ce_id"),
-        # Where it cannot be read the key stands in, so that an erasure finds the letter.
-        "subject": dead.subject or _header(dead, "ce_subject") or _key(dead),
+        "subject": subject_of(dead),
     }
     if origin is not None:
         doc |= {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
@@ -99,6 +98,11 @@ def dead_doc(dead: Dead) -> Doc:
             if origin.value is not None and len(origin.value) > CUT:
                 doc["cut"] = len(origin.value)
     return doc
+
+
+def subject_of(dead: Dead) -> str | None:
+    """Whom a dead letter is about. Where it cannot be read the key stands in, so that an erasure finds the letter."""
+    return dead.subject or _header(dead, "ce_subject") or _key(dead)
 
 
 def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:

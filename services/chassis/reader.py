@@ -10,7 +10,7 @@ from aiokafka.structs import ConsumerRecord
 
 from contracts.envelope import Event, decode, encode_data
 from contracts.refusal import Refused
-from contracts.registry import MODELS, TOPICS
+from contracts.registry import MODELS, TOPICS, topic_of
 
 from .apply import Position
 from .logtime import LogTime, millis
@@ -56,7 +56,7 @@ class Reader:
         headers = tuple((name, value or b"") for name, value in record.headers)  # Kafka knows headers without a value
         origin = Origin(record.topic, record.partition, record.offset, record.key, record.value, headers)
         appended = millis(record.timestamp)
-        if _is_tombstone(record) or self._not_ours(headers):
+        if _is_tombstone(record) or self._not_ours(headers, record.topic):
             self.time.moment(place, record.timestamp, None)
             return
         try:
@@ -66,16 +66,16 @@ class Reader:
                     f"The event has {len(record.value):,} bytes; at most {self.limit:,} are taken. Send less in one.",
                 )
             event = decode(record.value, headers, record.key, received_at=appended)
-        except Exception as error:  # noqa: BLE001 - whatever a record does to the decoder, those behind it are read
+            _check_topic(event.type, record.topic)
+            now = self.time.moment(place, record.timestamp, event.time)
+            handler = self.handlers.get(event.type)
+            if handler is not None and not handler.own:
+                out.works.append(event_work(event, handler, now, origin, body_of(headers, record.value, event)))
+        except Exception as error:  # noqa: BLE001 - whatever a record does to its reader, those behind it are read
             refused = error if isinstance(error, Refused) else Refused("unreadable", f"No event can be read: {error!r}")
             out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))
-            return
-        now = self.time.moment(place, record.timestamp, event.time)
-        handler = self.handlers.get(event.type)
-        if handler is not None and not handler.own:
-            out.works.append(event_work(event, handler, now, origin, body_of(headers, record.value, event)))
 
-    def _not_ours(self, headers: Headers) -> bool:
+    def _not_ours(self, headers: Headers, topic: str) -> bool:
         # Read from the header alone: another service's events cost no decoding. In a simulation their times move the
         # clock, so they are read.
         if self.time.mode == "events":
@@ -83,8 +83,19 @@ class Reader:
         for name, value in headers:
             if name == "ce_type":
                 kind = value.decode(errors="replace")
-                return kind in MODELS and kind not in self.handlers
+                return kind in MODELS and kind not in self.handlers and topic_of(kind) == topic
         return False
+
+
+def _check_topic(event_type: str, topic: str) -> None:
+    """Who may write to a topic may say what belongs there and nothing else; and what is said in the wrong place reaches
+    nobody who reads it. Raises Refused.
+    """
+    if topic_of(event_type) != topic:
+        raise Refused(
+            "wrong_topic",
+            f"{event_type} came in the topic {topic}; expected it in {topic_of(event_type)}, where its readers are",
+        )
 
 
 def _is_tombstone(record: ConsumerRecord) -> bool:

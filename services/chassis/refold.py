@@ -19,7 +19,8 @@ from contracts.envelope import decode
 from contracts.refusal import Refused
 
 from .aggregate import Desk, Head, Key, Kind, Missing, Part, State, Stored, named
-from .apply import Applier, duplicate, heals
+from .apply import Applier
+from .errors import duplicate, heals
 from .fold import Folded, fold_subject
 from .mongo import Doc, from_doc
 from .plan import Plan, state_of

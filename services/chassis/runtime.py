@@ -22,9 +22,10 @@ from contracts.envelope import Event, encode_data
 from contracts.refusal import Refused
 
 from . import lease, ledger, outbox, sessions, trail
-from .apply import Applier, Outcome, heals
+from .apply import Applier, Outcome
 from .cache import StateCache
 from .clock import Clock
+from .errors import heals
 from .health import Health, NotReadyError
 from .http_server import HttpServer
 from .intake import Intake
@@ -128,7 +129,7 @@ class Runtime:
                     "start.no_database", error=type(error).__name__, next="check RAPPORT_MONGO_URI; trying again"
                 )
                 await asyncio.sleep(delay)
-                delay = min(delay * 2, 5.0)
+                delay = min(delay * 2, 2.0)
             else:
                 return
 
@@ -349,6 +350,6 @@ async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
                 "start.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
             )
             await asyncio.sleep(delay)
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, 2.0)
         else:
             return

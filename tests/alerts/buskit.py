@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,7 +36,7 @@ from services.alerts.handlers import alerts_service
 from services.alerts.pipeline.mailer import Mailer
 from services.alerts.settings import AlertsSettings
 from services.chassis.auth import Role
-from services.chassis.mongo import Doc, find
+from services.chassis.mongo import Doc, connect, find
 from services.chassis.runtime import Runtime
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
@@ -83,12 +82,12 @@ class Running:
         await self.task
 
 
-async def serve(settings: AlertsSettings) -> Running:
-    """Start the service as `services.alerts.app` does, and wait until it reads."""
+async def serve(settings: AlertsSettings, *, mails: bool = True) -> Running:
+    """Start the service as `services.alerts.app` does, and wait until it reads. Without `mails` it sends none."""
     runtime = await Runtime.open(alerts_service(settings.rules), settings)
     await begin_at_end(runtime)
     app = build(runtime, settings.rules)
-    task = asyncio.create_task(runtime.run(app, [Mailer(runtime, settings)]))
+    task = asyncio.create_task(runtime.run(app, [Mailer(runtime, settings)] if mails else []))
     await until(lambda: task.done() or (runtime.intake is not None and runtime.intake.next), "partitions")
     if task.done():
         task.result()
@@ -118,6 +117,7 @@ class Bus:
     running: Running
     producer: AIOKafkaProducer
     listener: AIOKafkaConsumer
+    http: httpx.AsyncClient
     mailbox: MailboxProcess | None = None
     records: list[ConsumerRecord] = field(default_factory=list)
 
@@ -162,6 +162,10 @@ class Bus:
 
         await until(all_there, f"{len(ids)} events to be applied", every_s=0.03)
 
+    async def close(self) -> None:
+        """Stop what runs now: a test may have put another process in the place of the first."""
+        await self.running.stop()
+
     def check(self) -> None:
         """Raises what the service ended with, if it ended."""
         if self.running.task.done():
@@ -174,12 +178,9 @@ class Bus:
     async def get(self, path: str, **query: Any) -> Any:
         """Something of the API, as an administrator sees it."""
         assert self.running.runtime.http is not None
-        token = LocalIssuer(self.settings).issue("staff/admin", [Role.ADMIN])
-        headers = {"Authorization": f"Bearer {token}", "Accept-Language": "en"}
-        async with httpx.AsyncClient(base_url=self.running.runtime.http.url, headers=headers, timeout=10) as http:
-            answer = await http.get(path, params=query)
-            assert answer.status_code == 200, answer.text
-            return answer.json()
+        answer = await self.http.get(self.running.runtime.http.url + path, params=query)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
     async def alerts(self, customer: str) -> list[Any]:
         """All alerts of a customer with why, the oldest first."""
@@ -199,9 +200,9 @@ class Bus:
     async def mails(self, address: str) -> list[Any]:
         """The mails to somebody, whole, in the order in which they came."""
         assert self.mailbox is not None
-        async with httpx.AsyncClient(base_url=self.mailbox.url, timeout=10) as http:
-            items = (await http.get("/api/messages", params={"to": address})).json()["items"]
-            return [(await http.get(f"/api/messages/{item['id']}")).json() for item in items]
+        there = f"{self.mailbox.url}/api/messages"
+        items = (await self.http.get(there, params={"to": address})).json()["items"]
+        return [(await self.http.get(f"{there}/{item['id']}")).json() for item in items]
 
     async def said(self, customer: str) -> list[Payload]:
         """What the service has said of a customer's alerts so far."""
@@ -259,13 +260,21 @@ class Bus:
         self, document: str, total: str, *used: tuple[str, str], on: date | None = None
     ) -> trade.PaymentReceived:
         """A payment and what it is used for, by itself invoice INV-1."""
-        parts = used or (("INV-1", total),)
         return trade.PaymentReceived(
             document_id=document,
             dated_on=on or self.today,
             total=Money.of(total, "CNY"),
-            applied_to=[trade.AppliedTo(invoice_id=number, amount=Amount(Decimal(part))) for number, part in parts],
+            applied_to=self.parts(*(used or (("INV-1", total),))),
         )
+
+    def parts(self, *used: tuple[str, str]) -> list[trade.AppliedTo]:
+        """Invoices and how much is used for each."""
+        return [trade.AppliedTo(invoice_id=number, amount=Amount(Decimal(part))) for number, part in used]
+
+
+def dollars(amount: str) -> Amount:
+    """A part of a document, said to be in dollars."""
+    return Amount(Decimal(amount), "USD")
 
 
 @asynccontextmanager
@@ -276,33 +285,34 @@ async def bus_on(
     smtp = {"smtp_host": mailbox.host, "smtp_port": mailbox.smtp_port} if mailbox is not None else {"smtp_port": 9}
     settings = settings_on(stack, run or f"t{uuid.uuid4().hex[:10]}", **(smtp | more))
     await apply_topics({"bootstrap_servers": stack.kafka}, TOPICS.values())
-    LocalIssuer(settings).ensure()
-    # As large as a system may try, so that the broker's word about it is seen.
-    producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, max_request_size=8_000_000)
-    listener = AIOKafkaConsumer(bootstrap_servers=stack.kafka, auto_offset_reset="earliest", enable_auto_commit=False)
-    await producer.start()
-    await listener.start()
-    listener.assign([TopicPartition(name, n) for name in OUT for n in range(TOPICS[name].partitions)])
-    await listener.seek_to_end()
-    running = await serve(settings)
-    bus = Bus(settings, running, producer, listener, mailbox)
-    client = running.runtime.client
-    try:
+    issuer = LocalIssuer(settings)
+    issuer.ensure()
+    token = issuer.issue("staff/admin", [Role.ADMIN])
+    async with AsyncExitStack() as things:
+        headers = {"Authorization": f"Bearer {token}", "Accept-Language": "en"}
+        http = await things.enter_async_context(httpx.AsyncClient(headers=headers, timeout=10))
+        # As large as a system may try, so that the broker's word about it is seen.
+        producer = AIOKafkaProducer(bootstrap_servers=stack.kafka, max_request_size=8_000_000)
+        await producer.start()
+        things.push_async_callback(producer.stop)
+        listener = await _listener(stack)
+        things.push_async_callback(listener.stop)
+        things.push_async_callback(_forget, stack, settings)
+        bus = Bus(settings, await serve(settings), producer, listener, http, mailbox)
+        things.push_async_callback(bus.close)
         yield bus
-    finally:
-        await bus.running.stop()
-        await listener.stop()
-        await producer.stop()
-        await _forget(stack, settings)
-    del client
+
+
+async def _listener(stack: Stack) -> AIOKafkaConsumer:
+    """What the service says from now on."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    consumer.assign([TopicPartition(name, n) for name in OUT for n in range(TOPICS[name].partitions)])
+    await consumer.seek_to_end()
+    return consumer
 
 
 async def _forget(stack: Stack, settings: AlertsSettings) -> None:
-    runtime = await Runtime.open(alerts_service(settings.rules), settings)
-    await runtime.client.drop_database(settings.database)
-    runtime.client.close()
-
-
-def folder(stack: Stack) -> Path:
-    """Where a test may keep what its processes write."""
-    return stack.home
+    client = connect(stack.mongo)
+    await client.drop_database(settings.database)
+    client.close()

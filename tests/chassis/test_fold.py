@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.envelope import Event
+from contracts.events.customers import CustomerLinked
 from contracts.refusal import Refused
 from services.chassis.aggregate import Desk, Head, Key, Part, State, Stored
-from services.chassis.fold import Folded, fold_subject
+from services.chassis.fold import Folded, fold_subject, known_needs
 from services.chassis.plan import settle
 from services.chassis.service import Service
 from services.chassis.work import Work, tick_work
@@ -135,8 +137,17 @@ def test_a_fold_keeps_to_its_own_head_and_to_what_the_service_stores() -> None:
         lambda desk, key, card: desk.get(foreign),
         lambda desk, key, card: desk.drop(Part("theirs", Slip, foreign), "k"),
         lambda desk, key, card: desk.put(hidden, Slip(), "k"),
+        lambda desk, key, card: desk.get(hidden, "k"),
     ):
         assert [dead.reason for dead in use(change).dead] == ["fold_failed"]
+
+
+def test_needs_that_cannot_be_read_from_an_event_are_left_to_its_fold() -> None:
+    service = lab_service()
+    kind = CustomerLinked.TYPE
+    service.handlers[kind] = replace(service.handlers[kind], needs=lambda event: [(SLIPS, event.data.no_such_field)])
+    work = work_for(service, told("slip", "a", "C-1"))
+    assert known_needs(blank(), {(CARDS.name, "C-1"): [work]}) == set()
 
 
 def test_what_cannot_be_stored_is_the_events_own_fault_when_it_is_asked() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pymongo.errors import PyMongoError
 
-from services.chassis.apply import heals
+from services.chassis.errors import heals
 from services.chassis.lease import Leases
 from services.chassis.mongo import connect
 from services.chassis.sessions import Sessions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -9,17 +10,19 @@ from typing import Final
 from deploy.local.stack import Stack
 from services.chassis import marks
 from tests.faults import load, size
+from tests.faults.bus import TRADE
 from tests.faults.crew import Aim
 from tests.faults.found import NotQuietError
 from tests.faults.midnight import midnight
 from tests.faults.run import FIRST, SECOND, Run, opened
 from tests.faults.runner import PLANT
+from tests.faults.size import evening
 from tests.faults.table import Table
 from tests.faults.verdict import verdict
 
 Course = Callable[[Run], Awaitable[None]]
 KILLS: Final = 3
-PATIENCE_S, IMPATIENCE_S = 90.0, 10.0
+PATIENCE_S, IMPATIENCE_S = 45.0, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Bug:
     name: str
     course: Course | None
     shows: str
+    patience_s: float = 45.0  # how long the service may take to come to rest; some bugs keep it from it
 
 
 async def days(run: Run) -> None:
@@ -62,11 +66,21 @@ async def beside(run: Run) -> None:
 async def grown(run: Run) -> None:
     """Partitions are added, and written to before anybody knows of them."""
     run.crew.join(FIRST)
+    await _placed(run)
     await run.deliver(0)
     await run.quiet()
     await run.grow(12)
     for day in range(1, run.load.size.days):
         await run.deliver(day)
+
+
+async def _placed(run: Run) -> None:
+    """Wait until the service has read something of every partition there is."""
+    wanted = await run.bus.partitions(TRADE)
+    async with asyncio.timeout(PATIENCE_S):
+        while not wanted <= {partition for topic, partition in await run.store.places() if topic == TRADE}:
+            await run.bus.complete(evening(-1))
+            await asyncio.sleep(0.5)
 
 
 async def everything(run: Run) -> None:
@@ -88,8 +102,8 @@ BUGS: Final = (
     Bug("no_inbox", days, "applied twice"),
     Bug("relay_marks_first", killed(marks.RELAY_BEFORE_WORD, 1), "lost on the wire"),
     Bug("clock_ahead", None, "false alerts"),
-    Bug("stale_cache", beside, "answered comments"),
-    Bug("latest", grown, "lost: accepted events"),
+    Bug("stale_cache", beside, "answered comments", IMPATIENCE_S),
+    Bug("latest", grown, "lost: accepted events", IMPATIENCE_S),
 )
 
 
@@ -102,7 +116,7 @@ async def caught(bug: Bug | None, stack: Stack, *, say: Callable[[str], None]) -
     name = "sound" if bug is None else bug.name
     async with opened(stack, made, name, say=say, env=env) as run:
         await (everything if bug is None or bug.course is None else bug.course)(run)
-        restless = await _rest(run, PATIENCE_S if bug is None else IMPATIENCE_S)
+        restless = await _rest(run, PATIENCE_S if bug is None else bug.patience_s)
         table = await verdict(run)
         table.none("what did not come to rest", restless)
         return table

@@ -149,7 +149,14 @@ class House:
                     one.task.result()
             return await ledger.count_documents({}) >= number
 
-        await until(all_there, f"{number} facts to be applied", every_s=0.05, **options)
+        try:
+            await until(all_there, f"{number} facts to be applied", every_s=0.05, **options)
+        except AssertionError as late:
+            late.add_note(f"there are {await ledger.count_documents({})}; the topic ends at {await self.ends()}")
+            for one in self.running:
+                if one.runtime.intake is not None:
+                    late.add_note(f"read to {one.intake._read}, applied to {one.intake.next}")
+            raise
 
     async def sent(self) -> None:
         """Wait until the outbox is empty."""

@@ -13,6 +13,8 @@ FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(minutes=30)
 ATTEMPTS_MOST: Final = 30  # about twelve hours of trying
 NO_OWNER: Final = "no_owner"
+NO_ADDRESS: Final = "no_address"
+NOBODY: Final = (NO_OWNER, NO_ADDRESS)  # why it had nobody to go to
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,10 +52,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
 def begun(notification: Notification, at: datetime, by: str) -> Notification:
     """The message with an attempt opened. One that was open before is in doubt, and is sent again under the same id."""
-    attempts = notification.attempts
-    if notification.state == "sending":
-        attempts = (*attempts[:-1], msgspec.structs.replace(attempts[-1], in_doubt=True, answer="never heard"))
-    attempts = (*attempts[-ATTEMPTS_MOST:], Attempt(at=at, by=by))
+    attempts = (*_heard(notification)[-ATTEMPTS_MOST:], Attempt(at=at, by=by))
     return msgspec.structs.replace(notification, state="sending", attempts=attempts)
 
 
@@ -81,13 +80,21 @@ def bounced(notification: Notification, answer: str, why: str) -> Notification:
 
 
 def suppressed(notification: Notification, why: str) -> Notification:
-    """It is not sent, for a reason."""
-    return msgspec.structs.replace(notification, state="suppressed", why=why)
+    """It is not sent, for a reason. An attempt that was open before a crash stays in doubt: it may have arrived."""
+    return msgspec.structs.replace(notification, state="suppressed", why=why, attempts=_heard(notification))
 
 
 def requeued(notification: Notification, recipient: str, at: datetime) -> Notification:
     """It had nobody to go to; now it has."""
     return msgspec.structs.replace(notification, state="queued", why="", recipient=recipient, next_at=at)
+
+
+def _heard(notification: Notification) -> tuple[Attempt, ...]:
+    """The attempts, of which no answer will come any more."""
+    attempts = notification.attempts
+    if notification.state != "sending":
+        return attempts
+    return (*attempts[:-1], msgspec.structs.replace(attempts[-1], in_doubt=True, answer="never heard"))
 
 
 def _closed(notification: Notification, answer: str, in_doubt: bool) -> tuple[Attempt, ...]:

@@ -19,7 +19,7 @@ from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.exchange import convert
 from services.alerts.model.facts import FactKey
-from services.alerts.model.notification import NO_OWNER, Notification
+from services.alerts.model.notification import NO_ADDRESS, NO_OWNER, Notification
 from services.alerts.model.open_item import Entry, OpenItem
 from services.alerts.model.staff import Colleague
 from services.alerts.settings import AlertsSettings
@@ -59,7 +59,7 @@ class Shelf:
             raise Withheld(NO_OWNER)
         colleague = self.staff.get(notification.recipient)
         if colleague is None or colleague.left or not colleague.mail:
-            raise Withheld("no_address")
+            raise Withheld(NO_ADDRESS)
         content = letter(alert, item, account, colleague, self.settings)
         title, text, html = render_alert_raised(content)
         return Mail(

@@ -22,7 +22,7 @@ from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, NOTIFICATIONS
 from services.chassis import marks
 from services.chassis.aggregate import Desk
-from services.chassis.apply import heals
+from services.chassis.errors import heals
 from services.chassis.mongo import DatabaseError, find, from_doc
 from services.chassis.runtime import Runtime
 from services.chassis.work import Work, act_work
