@@ -14,7 +14,9 @@ from deploy.local import stack as local
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
-    """The broker and database for tests: those given by RAPPORT_KAFKA and RAPPORT_MONGO, else a stack of the run's own."""
+    """The broker and database for tests: those given by RAPPORT_KAFKA and RAPPORT_MONGO, else a stack of the run's
+    own.
+    """
     home = Path(os.environ.get("RAPPORT_TEST_HOME") or tmp_path_factory.mktemp("rapport"))
     running = local.up(home)
     yield running

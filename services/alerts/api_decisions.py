@@ -83,8 +83,8 @@ async def acknowledge(id: str, asking: Asking, body: Acknowledgement | None = No
 @router.post("/alerts/{id}/assign", summary="A colleague is to handle it", response_model_exclude_none=True)
 async def assign(id: str, asking: Asking, body: Assignment) -> AlertCard:  # noqa: A002
     """Gives the alert to a colleague; it stays with him when the customer's owner changes."""
-    runtime, _ = parts(asking.request)
-    if await colleague(runtime.db, body.to) is None:
+    runtime, rules = parts(asking.request)
+    if await colleague(runtime.db, body.to, rules.day(runtime.now())) is None:
         raise Problem(
             422,
             "unknown_colleague",

@@ -19,7 +19,7 @@ from services.alerts.model.account import Owned as OwnerFact
 from services.alerts.model.facts import Conflict, FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
-from services.alerts.model.staff import Colleague, latest
+from services.alerts.model.staff import Colleague, latest, leaves
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
@@ -285,11 +285,10 @@ def staff_told(desk: Desk, event: Event) -> None:
         supervisor=data.supervisor or "",
         token_subject=data.token_subject or "",
     )
-    desk.put(STAFF, latest(desk.get(STAFF), told))
+    desk.put(STAFF, latest(desk.get(STAFF), told, registers=event.type == staff.StaffRegistered.TYPE))
 
 
 def staff_left(desk: Desk, event: Event) -> None:
-    """A colleague is no longer there; nothing is sent to him any more."""
-    held = desk.get(STAFF)
-    gone = Colleague(key=key_of(event), left=True) if held is None else msgspec.structs.replace(held, left=True)
-    desk.put(STAFF, gone)
+    """A colleague goes; from that day on nothing is sent to him any more."""
+    data = cast("staff.StaffLeft", event.data)
+    desk.put(STAFF, leaves(desk.get(STAFF), key_of(event), data.left_on))

@@ -12,7 +12,7 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.settlement import Settlement
-from services.alerts.model.staff import Colleague
+from services.alerts.model.staff import Colleague, gone
 from services.alerts.store import (
     ACCOUNTS,
     ALERTS,
@@ -173,11 +173,11 @@ async def notifications_of(db: Database, alert_ids: Iterable[str]) -> dict[str, 
     return dict(sorted(found.items(), key=lambda one: (one[1].created_at, one[0])))
 
 
-async def colleague(db: Database, staff_id: str) -> Colleague | None:
-    """A colleague; None where nobody of that id is known, or he has left."""
+async def colleague(db: Database, staff_id: str, day: date) -> Colleague | None:
+    """A colleague; None where nobody of that id is known, or he is gone on that day."""
     rows = await find(db, STAFF.name, {"_id": staff_id}, limit=1)
     held = from_doc(rows[0]["state"], Colleague) if rows and "state" in rows[0] else None
-    return None if held is None or held.left else held
+    return None if held is None or gone(held, day) else held
 
 
 async def steady(db: Database, customer: str, read: Callable[[], Awaitable[T]]) -> tuple[Account | None, T]:

@@ -91,17 +91,12 @@ class Settings(BaseSettings):
         unit="events",
         ge=1,
     )
-    batch_wait_ms: int = setting(10, "How long an incomplete batch waits for more.", unit="ms", ge=0)
     lanes: int = setting(2, "Transactions side by side, split by customer.", unit="transactions", ge=1, le=8)
     state_cache_size: int = setting(50_000, "States kept in memory; 0 turns the cache off.", unit="states", ge=0)
     inbox_days: int = setting(
         35, "How long ids of technical events are remembered; longer than the topics hold events.", unit="days", ge=1
     )
     max_event_bytes: int = setting(1_000_000, "A larger event is a dead letter.", unit="bytes", ge=1024)
-    retry_first_ms: int = setting(
-        100, "First wait after an error that time can heal; it doubles from there.", unit="ms", ge=1
-    )
-    retry_most_ms: int = setting(5_000, "Longest wait between two tries.", unit="ms", ge=1)
 
     relay_shards: int = setting(
         8,

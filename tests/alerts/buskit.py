@@ -101,7 +101,9 @@ async def begin_at_end(runtime: Runtime) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=runtime.settings.kafka_bootstrap)
     await consumer.start()
     try:
-        places = [TopicPartition(name, n) for name in runtime.service.topics() for n in range(TOPICS[name].partitions)]
+        await consumer.topics()  # for the partitions there are, which may be more than the files say
+        names = runtime.service.topics()
+        places = [TopicPartition(name, n) for name in names for n in consumer.partitions_for_topic(name) or ()]
         for tp, end in (await consumer.end_offsets(places)).items():
             doc = {"topic": tp.topic, "partition": tp.partition, "next": end, "clock": datetime.now(UTC)}
             await runtime.db["offsets"].replace_one({"_id": f"{tp.topic}/{tp.partition}"}, doc, upsert=True)

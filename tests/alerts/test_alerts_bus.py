@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from contracts.events import alerts as said
 from contracts.events import trade
+from contracts.events.staff import StaffChanged, StaffLeft
 from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
@@ -177,8 +178,11 @@ async def test_where_nobody_answers_for_the_customer_the_mail_waits_for_an_owner
     assert facts[1].reason == "no_owner"
 
 
-async def test_an_owner_without_a_mail_address_is_no_receiver_and_his_successor_is_written_to(bus: Bus) -> None:
-    owner, _ = await bus.colleague(mail=False)
+@pytest.mark.parametrize("why", ["no mail address", "left yesterday"])
+async def test_who_cannot_be_reached_is_no_receiver_and_his_successor_is_written_to(bus: Bus, why: str) -> None:
+    owner, _ = await bus.colleague(mail=why != "no mail address")
+    if why == "left yesterday":
+        await bus.taken(await bus.tell(StaffLeft(left_on=bus.ago(1)), owner, "hr/made"))
     customer = await bus.customer(owner)
     await bus.tell(bus.invoice(), customer)
     alert = await bus.the_alert(
@@ -188,6 +192,17 @@ async def test_an_owner_without_a_mail_address_is_no_receiver_and_his_successor_
     successor, address = await bus.colleague()
     await bus.send(bus.owned(customer, successor))
     await bus.the_alert(customer, mailed, "the successor's mail")
+    assert len(await bus.mails(address)) == 1
+
+
+async def test_who_leaves_later_is_written_to_until_then_whatever_else_is_told_of_him(bus: Bus) -> None:
+    owner, address = await bus.colleague()
+    leaves = await bus.tell(StaffLeft(left_on=bus.ago(-10)), owner, "hr/made")
+    moves = await bus.tell(StaffChanged(name="李示例", mail=address, unit="sales"), owner, "hr/made")
+    await bus.taken(leaves, moves)
+    customer = await bus.customer(owner)
+    await bus.tell(bus.invoice(), customer)
+    await bus.the_alert(customer, mailed, "the mail")
     assert len(await bus.mails(address)) == 1
 
 

@@ -22,7 +22,7 @@ VALUE_BYTES: Final = 379
 OVERDUE_EVERY: Final = 10
 SOURCE: Final = "erp.example/books"
 SUM: Final = Decimal("1234.50")
-MOST_IN_A_TURN: Final = 60_000  # more than the states a process keeps: of many customers none is found in memory
+MOST_BETWEEN: Final = 30_000
 _SCATTER: Final = 999_983  # a prime: neighbours in the stream are strangers in the database
 
 
@@ -35,18 +35,19 @@ class Load:
     today: date
 
     @property
-    def turn(self) -> int:
-        """How many customers are invoiced before the first of them pays."""
-        return min(self.customers, MOST_IN_A_TURN)
+    def between(self) -> int:
+        """How many invoices come between one and its payment. So many that the clock has passed it, although a process
+        reads its partitions unevenly; and of many customers so many that the first is no longer held in memory.
+        """
+        return min(MOST_BETWEEN, self.customers * 3 // 2)
 
     def events(self, start: int, count: int) -> Iterator[Event]:
-        """`count` events from the `start`-th on: an invoice for each customer of a turn, then their payments."""
+        """`count` events from the `start`-th on: `between` invoices, from then on an invoice and a payment in turn."""
         at = datetime.combine(self.today, datetime.min.time(), UTC) - timedelta(days=1)
         for n in range(start, start + count):
-            pair, rest = divmod(n, 2 * self.turn)
-            pays, slot = divmod(rest, self.turn)
-            number = pair * self.turn + slot
-            data = self._payment(pair) if pays else self._invoice(pair, overdue=number % OVERDUE_EVERY == 0)
+            turn, pays = divmod(n - self.between, 2)
+            number = n if turn < 0 else turn if pays else self.between + turn
+            data = self._payment(number) if turn >= 0 and pays else self._invoice(number)
             yield Event(
                 id=f"{self.name}-{n:09d}",
                 source=SOURCE,
@@ -60,25 +61,26 @@ class Load:
         """The customer's account."""
         return f"C-{self.name}-{customer:07d}"
 
-    def _invoice(self, turn: int, *, overdue: bool) -> trade.InvoiceIssued:
+    def _invoice(self, number: int) -> trade.InvoiceIssued:
+        overdue = number % OVERDUE_EVERY == 0
         line = trade.Line(product_id="PRODUCT-0001", quantity=Decimal(5), amount=Amount.from_wire("617.25"))
         return trade.InvoiceIssued(
             company="CN-01",
-            invoice_id=f"INV-{turn:06d}",
+            invoice_id=f"INV-{number:07d}",
             issued_on=self.today - timedelta(days=40),
             due_on=self.today + timedelta(days=-10 if overdue else 60),
             total=Money(SUM, "CNY"),
-            order_id=f"ORD-{turn:06d}",
+            order_id=f"ORD-{number:07d}",
             lines=[line, line],
         )
 
-    def _payment(self, turn: int) -> trade.PaymentReceived:
+    def _payment(self, number: int) -> trade.PaymentReceived:
         return trade.PaymentReceived(
             company="CN-01",
-            document_id=f"PAY-{turn:06d}",
+            document_id=f"PAY-{number:07d}",
             dated_on=self.today - timedelta(days=1),
             total=Money(SUM, "CNY"),
-            applied_to=[trade.AppliedTo(invoice_id=f"INV-{turn:06d}", amount=Amount.from_wire(str(SUM)))],
+            applied_to=[trade.AppliedTo(invoice_id=f"INV-{number:07d}", amount=Amount.from_wire(str(SUM)))],
         )
 
 

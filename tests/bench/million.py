@@ -20,7 +20,10 @@ from tests.bench.limit import Prepared, works
 from tests.bench.load import Load
 
 _AT_ONCE = 10_000
-_OWN, _BEFORE = b"INV-000000", b"INV-999999"  # the load's own invoices begin with the one, and never come to the other
+_OWN, _BEFORE = (
+    b"INV-0000001",
+    b"INV-9999999",
+)  # the load's own invoices begin with the one, and never come to the other
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def test_a_fold_keeps_to_its_own_head_and_to_what_the_service_stores() -> None:
 def test_needs_that_cannot_be_read_from_an_event_are_left_to_its_fold() -> None:
     service = lab_service()
     kind = CustomerLinked.TYPE
-    service.handlers[kind] = replace(service.handlers[kind], needs=lambda event: [(SLIPS, event.data.no_such_field)])
+    service.handlers[kind] = replace(service.handlers[kind], needs=lambda event: [(SLIPS, str(1 // 0))])
     work = work_for(service, told("slip", "a", "C-1"))
     assert known_needs(blank(), {(CARDS.name, "C-1"): [work]}) == set()
 

@@ -7,8 +7,10 @@ reason that the example names. Reading and folding are the services' own, withou
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -47,6 +49,8 @@ PASSED_OVER = {
     },
 }
 LIMIT = 1_000_000
+ROOT = Path(__file__).parent.parent.parent
+NAME = re.compile(r"`([a-z_]+\.[a-z_]+)`")
 RECORDS = sorted((FOLDER / "records").glob("*.json"))
 Header = tuple[str, bytes]
 
@@ -188,6 +192,18 @@ def test_what_a_service_passes_over_is_written_down_and_all_else_is_taken(servic
     assert {short(one) for one in declared - taken} == PASSED_OVER[service.name]
     assert taken <= declared
     assert {topic_of(one) for one in taken} == {topic.name for topic in consumed_by(service.name)}
+
+
+@pytest.mark.parametrize("service", SERVICES.values(), ids=list(SERVICES))
+def test_the_service_says_on_its_page_what_it_takes_and_what_it_passes_over(service: Service) -> None:
+    page = (ROOT / "services" / service.name / "README.md").read_text("utf-8")
+    passed_over = re.search(r"^Passed over.*?(?=\n\n)", page, re.DOTALL | re.MULTILINE)
+    assert passed_over is not None
+    assert set(NAME.findall(passed_over[0])) == PASSED_OVER[service.name]
+    rows = page.split("## Out")[0].replace(passed_over[0], "")
+    taken = {kind for kind, handler in service.handlers.items() if not handler.own}
+    named = {name for name in NAME.findall(rows) if not name.startswith("rapport.")}  # the topics stand beside them
+    assert named == {short(one) for one in taken}
 
 
 def _is_readable(message: str) -> None:

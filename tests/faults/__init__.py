@@ -1,1 +1,1 @@
-"""The fault run: real services killed, cut off and moved about under load, and their books compared with a plain fold."""
+"""The fault run: real services killed and cut off under load, and their books compared with a plain fold."""

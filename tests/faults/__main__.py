@@ -1,4 +1,4 @@
-"""`python -m tests.faults --seed N [--short]`: one seed on a stack of its own; prints the table, exits 1 if it is wrong."""
+"""`python -m tests.faults --seed N [--short]`: one seed on a stack of its own; prints its table, exits 1 if wrong."""
 
 from __future__ import annotations
 

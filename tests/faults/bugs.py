@@ -1,8 +1,7 @@
-"""For each planted bug the course of events that must bring it to light, and the line of the table that must show it."""
+"""For each planted bug the course of events that brings it to light, and the line of the table that must show it."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +18,7 @@ from tests.faults.runner import PLANT
 from tests.faults.size import evening
 from tests.faults.table import Table
 from tests.faults.verdict import verdict
+from tests.faults.wait import until
 
 Course = Callable[[Run], Awaitable[None]]
 KILLS: Final = 3
@@ -77,10 +77,12 @@ async def grown(run: Run) -> None:
 async def _placed(run: Run) -> None:
     """Wait until the service has read something of every partition there is."""
     wanted = await run.bus.partitions(TRADE)
-    async with asyncio.timeout(PATIENCE_S):
-        while not wanted <= {partition for topic, partition in await run.store.places() if topic == TRADE}:
-            await run.bus.complete(evening(-1))
-            await asyncio.sleep(0.5)
+
+    async def read() -> bool:
+        await run.bus.complete(evening(-1))
+        return wanted <= {partition for topic, partition in await run.store.places() if topic == TRADE}
+
+    await until(read, PATIENCE_S, "every partition to be read")
 
 
 async def everything(run: Run) -> None:

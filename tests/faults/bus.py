@@ -19,6 +19,7 @@ from contracts.events.trade import SourceCompleted
 from contracts.registry import TOPICS
 from services.chassis.topics import apply_topics
 from tests.faults.hand import BOOKS
+from tests.faults.wait import until
 from tests.faults.wire import Wire
 
 TRADE: Final = "rapport.trade"
@@ -91,10 +92,12 @@ class Bus:
     async def grow(self, topic: str, count: int) -> None:
         """Add partitions; returns when they can be written to, by this producer too."""
         await self.admin.create_partitions({topic: NewPartitions(count)})
-        async with asyncio.timeout(_SETTLE_S):
-            while len(await self.producer.partitions_for(topic)) < count:
-                await self.producer.client.force_metadata_update()
-                await asyncio.sleep(0.05)
+
+        async def seen() -> bool:
+            await self.producer.client.force_metadata_update()
+            return len(await self.producer.partitions_for(topic)) >= count
+
+        await until(seen, _SETTLE_S, f"{count} partitions")
 
     async def ends(self, topics: Iterable[str]) -> dict[tuple[str, int], int]:
         """The offset behind the last record of every partition."""
@@ -140,9 +143,11 @@ async def fresh_topics(bootstrap: str) -> None:
         there = {name for name in await admin.list_topics() if name in TOPICS}
         if there:
             await admin.delete_topics(sorted(there))
-        async with asyncio.timeout(_SETTLE_S):
-            while there & set(await admin.list_topics()):
-                await asyncio.sleep(0.05)
+
+        async def gone() -> bool:
+            return not there & set(await admin.list_topics())
+
+        await until(gone, _SETTLE_S, "the old topics to be gone")
     finally:
         await admin.close()
     await apply_topics({"bootstrap_servers": bootstrap}, TOPICS.values())

@@ -83,7 +83,12 @@ class Store:
     async def all(self, name: str, kind: type[S]) -> dict[Key, S]:
         """Documents of a kind by subject and key."""
         rows = await find(self.db, name, {})
-        return {(row.get("s", row["_id"]), row.get("k", "")): from_doc(row["state"], kind) for row in rows if "state" in row}
+        found: dict[Key, S] = {}
+        for row in rows:
+            if "state" in row:
+                # A head is its subject; a part names it.
+                found[(str(row.get("s", row["_id"])), str(row.get("k", "")))] = from_doc(row["state"], kind)
+        return found
 
 
 @dataclass

@@ -148,6 +148,4 @@ class Hand:
 
 def applied_to(parts: dict[str, Decimal], rate: Decimal | None = None) -> list[trade.AppliedTo]:
     """The parts of a settlement."""
-    return [
-        trade.AppliedTo(invoice_id=invoice, amount=Amount(amount), rate=rate) for invoice, amount in parts.items()
-    ]
+    return [trade.AppliedTo(invoice_id=invoice, amount=Amount(amount), rate=rate) for invoice, amount in parts.items()]

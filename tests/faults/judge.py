@@ -35,7 +35,9 @@ def books(table: Table, load: Load, found: Found, rules: Rules) -> None:
     table.none("alerts that differ from the episodes of the last day", [*_alerts(known.episodes(day), found)])
     table.none("standing alerts with another owner than their customer's", [*_owners(known, found, day)])
     table.none("erased customers of whom something is left", [*_left(load, found)])
-    table.told("open items / settlements / alerts", f"{len(stored):,} / {len(found.settlements):,} / {len(found.alerts):,}")
+    table.told(
+        "open items / settlements / alerts", f"{len(stored):,} / {len(found.settlements):,} / {len(found.alerts):,}"
+    )
     table.told("alerts standing at the end", sum(one.alert.state != "resolved" for one in found.alerts.values()))
 
 
@@ -44,10 +46,21 @@ def applied(table: Table, load: Load, found: Found) -> None:
     lasting = {name for name, event in load.accepted.items() if not passes(event)}
     rows = {name for name in found.ledger if not name.startswith("rapport/")}
     table.none("lost: accepted events without a ledger row", sorted(lasting - rows))
-    table.none("ledger rows of events that were not accepted", sorted(rows - lasting - {name_of(event) for event in load.partings}))
+    table.none(
+        "ledger rows of events that were not accepted",
+        sorted(rows - lasting - {name_of(event) for event in load.partings}),
+    )
     wanted = tallies(load)
-    more = [f"{key}: {found.tally[key]}, wanted {wanted.get(key)}" for key in found.tally if _over(found.tally[key], wanted.get(key))]
-    less = [f"{key}: {found.tally.get(key)}, wanted {tally}" for key, tally in wanted.items() if _over(tally, found.tally.get(key))]
+    more = [
+        f"{key}: {found.tally[key]}, wanted {wanted.get(key)}"
+        for key in found.tally
+        if _over(found.tally[key], wanted.get(key))
+    ]
+    less = [
+        f"{key}: {found.tally.get(key)}, wanted {tally}"
+        for key, tally in wanted.items()
+        if _over(tally, found.tally.get(key))
+    ]
     table.none("applied twice: tallies above what was accepted", more)
     table.none("lost: tallies below what was accepted", less)
 
@@ -73,8 +86,15 @@ def letters(table: Table, load: Load, found: Found) -> None:
     bare = len(found.letters) - len(named)
     table.told("poison events", f"{len(load.poison) + load.placed:,}")
     table.none("poison that is no dead letter", sorted(load.poison.keys() - named.keys()))
-    table.none("dead letters of sound events", [f"{name} {named[name]['reason']}: {named[name]['message']}" for name in named.keys() - load.poison.keys()])
-    wrong = [f"{name}: {named[name]['reason']}, wanted {reason}" for name, reason in load.poison.items() if name in named and named[name]["reason"] != reason]
+    table.none(
+        "dead letters of sound events",
+        [f"{name} {named[name]['reason']}: {named[name]['message']}" for name in named.keys() - load.poison.keys()],
+    )
+    wrong = [
+        f"{name}: {named[name]['reason']}, wanted {reason}"
+        for name, reason in load.poison.items()
+        if name in named and named[name]["reason"] != reason
+    ]
     table.none("dead letters with another reason", wrong)
     table.none("poison without a name that is not in the file once", range(abs(bare - load.placed)))
 

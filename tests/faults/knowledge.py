@@ -45,7 +45,9 @@ class Log:
 
     simulated: bool
     marks: dict[Partition, list[datetime]] = field(default_factory=lambda: defaultdict(list))
-    facts: dict[str, dict[Partition, list[Fact]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    facts: dict[str, dict[Partition, list[Fact]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
 
     @classmethod
     def of(cls, records: Iterable[ConsumerRecord], accepted: Iterable[str], *, simulated: bool) -> Log:

@@ -92,9 +92,7 @@ def _day(load: Load, day: int, facts: list[Made], again: dict[int, list[Wire]], 
         wires.insert(draw.randrange(len(wires) + 1), _poisoned(load, bad))
 
 
-def _repeats(
-    load: Load, day: int, event: Event, wire: Wire, again: dict[int, list[Wire]], draw: Random
-) -> None:
+def _repeats(load: Load, day: int, event: Event, wire: Wire, again: dict[int, list[Wire]], draw: Random) -> None:
     if draw.random() < NEAR:
         load.days[day].append(wire)
         load.repeats += 1

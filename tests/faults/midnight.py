@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
@@ -26,10 +26,12 @@ from tests.faults.run import FIRST, Run, opened
 from tests.faults.size import Size
 from tests.faults.table import Table
 from tests.faults.verdict import verdict
+from tests.faults.wait import until
 
 How = Literal["down", "frozen"]
-LEADS_S: Final = (20, 45, 90)  # how long before midnight it begins; more where the machine is slow
+LEADS_S: Final = (14, 30, 90)  # how long before midnight it begins; more where the machine is slow
 PAID, GRANTED, UNPAID = 1000, 100, 60
+AFTER_S = 0.5  # after midnight it comes back
 BEFORE_GRANTS = 7  # other facts of each customer that lie before the grace periods, so that those are read last
 SUM: Final = Decimal("88.00")
 
@@ -90,8 +92,7 @@ async def _live(run: Run, eve: Eve, how: How) -> None:
         if how == "frozen":
             run.crew.freeze(FIRST, frozen=False)
         raise TooSlowError
-    while datetime.now(UTC) < eve.midnight + timedelta(seconds=0.5):
-        await asyncio.sleep(0.05)
+    await asyncio.sleep((eve.midnight - datetime.now(UTC)).total_seconds() + AFTER_S)
     if how == "down":
         run.crew.join(FIRST)
     else:
@@ -103,10 +104,13 @@ async def _live(run: Run, eve: Eve, how: How) -> None:
 
 async def _past(run: Run, moment: datetime) -> None:
     """Wait until the service's clock has passed a moment."""
-    async with asyncio.timeout(120):
-        while not (clocks := [clock for _, clock in (await run.store.places()).values()]) or min(clocks) <= moment:
-            run.crew.well()
-            await asyncio.sleep(0.05)
+
+    async def passed() -> bool:
+        run.crew.well()
+        clocks = [clock for _, clock in (await run.store.places()).values()]
+        return bool(clocks) and min(clocks) > moment
+
+    await until(passed, 120, "the clock to pass midnight")
 
 
 def _eve(number: int, zones: Path, at: datetime) -> Eve:
@@ -120,7 +124,9 @@ def _eve(number: int, zones: Path, at: datetime) -> Eve:
     for n in range(PAID + GRANTED + UNPAID):
         subject = f"made-{number}-M{n:05}"
         owner = OwnerChanged(owner_id=colleague(n % 5), valid_from=today - timedelta(days=9))
-        issued = InvoiceIssued(invoice_id="I-1", issued_on=today - timedelta(days=3), due_on=today, total=Money(SUM, "CNY"))
+        issued = InvoiceIssued(
+            invoice_id="I-1", issued_on=today - timedelta(days=3), due_on=today, total=Money(SUM, "CNY")
+        )
         before += [_event(subject, PROFILES, owner, said), _event(subject, BOOKS, issued, said)]
         for turn in range(BEFORE_GRANTS):
             owner = OwnerChanged(owner_id=colleague(turn), valid_from=today - timedelta(days=8 - turn))
@@ -142,10 +148,10 @@ def _eve(number: int, zones: Path, at: datetime) -> Eve:
 
 
 def _event(subject: str, source: str, data: Payload, said: datetime, turn: int = 9) -> Event:
-    return Event(id=f"{subject}/{data.TYPE}/{turn}", source=source, type=data.TYPE, subject=subject, time=said, data=data)
+    return Event(
+        id=f"{subject}/{data.TYPE}/{turn}", source=source, type=data.TYPE, subject=subject, time=said, data=data
+    )
 
 
 def _at(event: Event, moment: datetime) -> Event:
-    return Event(
-        id=event.id, source=event.source, type=event.type, subject=event.subject, time=moment, data=event.data
-    )
+    return Event(id=event.id, source=event.source, type=event.type, subject=event.subject, time=moment, data=event.data)

@@ -1,4 +1,4 @@
-"""People at work during the faults: they comment on standing alerts over HTTP, and try again until they are answered."""
+"""People at work during the faults: they comment on alerts over HTTP, and try again until they are answered."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Bugs planted into a running service, to show that the fault run notices them.
 
-Each takes out one of the things that the guarantees rest on. They are put in by the runner, in a process of its own, when
-a test asks for one by name; nothing of this is in the product.
+Each takes out one of the things that the guarantees rest on. They are put in by the runner, in a process of its own,
+when a test asks for one by name; nothing of this is in the product.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ def stale_cache() -> None:
     write = plan.head_write
 
     def blind(one: Folded, *rest: Any) -> Any:
-        wanted = write(one, *rest)
+        wanted: Any = write(one, *rest)
         subject = {"_id": one.state.subject}
         if isinstance(wanted, UpdateOne):
             return UpdateOne(subject, wanted._doc)
         return wanted if isinstance(wanted, InsertOne) else ReplaceOne(subject, wanted._doc)
 
-    plan.head_write = blind
+    _replace(plan, "head_write", blind)
 
 
 def latest() -> None:
@@ -113,13 +113,12 @@ def latest() -> None:
     _replace(Intake, "_place", late)
 
 
-def _replace(owner: type, name: str, other: Callable[..., Any]) -> None:
+def _replace(owner: Any, name: str, other: Callable[..., Any]) -> None:
     if not hasattr(owner, name):
         raise AttributeError(f"{owner.__name__} has no {name} any more: plant the bug where its work is done now")
     setattr(owner, name, other)
 
 
 PLANTS: Final[dict[str, Callable[[], None]]] = {
-    plant.__name__: plant
-    for plant in (offsets_first, no_inbox, relay_marks_first, clock_ahead, stale_cache, latest)
+    plant.__name__: plant for plant in (offsets_first, no_inbox, relay_marks_first, clock_ahead, stale_cache, latest)
 }

@@ -153,9 +153,7 @@ def conflict(event: Event) -> Bad:
     if not isinstance(data, InvoiceIssued):
         raise TypeError(f"{type(data).__name__} is no invoice")
     total = Money(data.total.amount + 1, data.total.currency)
-    again = msgspec.structs.replace(
-        event, id=f"{event.id}/conflict", data=msgspec.structs.replace(data, total=total)
-    )
+    again = msgspec.structs.replace(event, id=f"{event.id}/conflict", data=msgspec.structs.replace(data, total=total))
     return _bad(again, "conflict")
 
 

@@ -1,7 +1,7 @@
 """A tally beside the alerts service's own books: how many events each subject has had, and the sum of their names.
 
-The service's own folds know each fact by its key, so a fact that is folded twice would not show in them. The tally knows
-nothing: it is counted up in the same fold and stored in the same transaction, so it shows what the chassis did.
+The service's own folds know each fact by its key, so a fact that is folded twice would not show in them. The tally
+knows nothing: it is counted up in the same fold and stored in the same transaction, so it shows what the chassis did.
 """
 
 from __future__ import annotations

@@ -173,9 +173,7 @@ def _reversed(books: Books, event: Event, data: trade.PaymentReversed) -> None:
 
 
 def _owner(books: Books, event: Event, data: lifecycle.OwnerChanged) -> None:
-    owned = Owned(
-        valid_from=data.valid_from, key=key_of(event), owner_id=data.owner_id, deputy_id=data.deputy_id
-    )
+    owned = Owned(valid_from=data.valid_from, key=key_of(event), owner_id=data.owner_id, deputy_id=data.deputy_id)
     books.accounts[event.subject] = with_owner(books.accounts.get(event.subject, Account()), owned)
 
 
@@ -218,4 +216,3 @@ FOLDS: Final[dict[type[Payload], Callable[[Books, Event, Any], None]]] = {
     staff.StaffRegistered: _colleague,
     staff.StaffChanged: _colleague,
 }
-

@@ -24,7 +24,7 @@ from tests.faults.load import Load, wire_of
 from tests.faults.people import People
 from tests.faults.probe import passes
 from tests.faults.size import evening
-from tests.faults.wire import Wire
+from tests.faults.wait import until
 
 QUIET_S = 120.0
 AWAY_S = 3.0  # how long a broker or a database stays away
@@ -99,9 +99,7 @@ class Run:
 
     async def forget_group(self) -> None:
         """Delete the consumer group's offsets; its members must be gone."""
-        async with asyncio.timeout(60):
-            while not await self.bus.forget_group(self.group):
-                await asyncio.sleep(0.1)
+        await until(lambda: self.bus.forget_group(self.group), 60, f"the members of {self.group} to be gone")
         self.note("group offsets deleted")
 
     async def erase(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 EXAMPLES = 3
 
@@ -47,6 +47,12 @@ class Table:
         """At most so many."""
         self.rows.append(Row(what, _text(figure), f"at most {_text(most)}", figure <= most, examples))
 
+    def told_by(self, other: Table, of: str, *what: str) -> None:
+        """What another table says of these figures; of all its others only what is wrong."""
+        for row in other.rows:
+            if row.what in what or not row.good:
+                self.rows.append(replace(row, what=f"{of}: {row.what}"))
+
     def text(self) -> str:
         """The table as text."""
         lines = [("what", "figure", "wanted", "")]
@@ -54,7 +60,9 @@ class Table:
             verdict = "" if row.wanted is None else "ok" if row.good else "WRONG"
             lines.append((row.what, row.figure, row.wanted or "", verdict))
         widths = [max(len(line[at]) for line in lines) for at in range(3)]
-        out = ["  ".join((a.ljust(widths[0]), b.rjust(widths[1]), c.ljust(widths[2]), d)).rstrip() for a, b, c, d in lines]
+        out = [
+            "  ".join((a.ljust(widths[0]), b.rjust(widths[1]), c.ljust(widths[2]), d)).rstrip() for a, b, c, d in lines
+        ]
         out.insert(1, "-" * max(len(line) for line in out))
         for row in self.wrong:
             out += [f"  {row.what}: {example}" for example in row.examples]

@@ -54,7 +54,11 @@ def pauses(table: Table, run: Run, least: int) -> None:
     inside = [death.pause for death in deaths if death.aim.stage == marks.IN_TRANSACTION and death.pause is not None]
     outside = [death.pause for death in deaths if death.aim.stage != marks.IN_TRANSACTION and death.pause is not None]
     if inside:
-        table.most(f"first commit after a kill inside a transaction, s (median of {len(inside)})", median(inside), COMMITS_AGAIN_S)
+        table.most(
+            f"first commit after a kill inside a transaction, s (median of {len(inside)})",
+            median(inside),
+            COMMITS_AGAIN_S,
+        )
     if outside:
         table.told(f"first commit after a kill outside one, s (median of {len(outside)})", median(outside))
 
@@ -67,4 +71,3 @@ def landings(run: Run) -> str:
         for death in run.crew.deaths
     ]
     return "\n".join(["where the kills landed:", *lines])
-

@@ -62,7 +62,7 @@ REFUSED: Final = (
     Bad("a limit of half a yen", "bad_money", "more decimals than JPY has", text("CNY", "JPY"), LIMIT),
     Bad("a limit below zero", "bad_money", "below zero", text('"500.00"', '"-500.00"'), LIMIT),
     Bad("no limit and no null", "bad_field", "limit is missing", text('"limit"', '"limits"'), LIMIT),
-    Bad("a relation nobody knows", "bad_field", "potential or current or former or competitor",
+    Bad("a relation nobody knows", "bad_field", "competitor or current or former or potential",
         text('"current"', '"friend"'), described("Wrong")),
     Bad("a colleague where a customer is expected", "bad_attribute", "expected a customer account",
         about("staff/E9"), described("Wrong")),

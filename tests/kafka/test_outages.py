@@ -155,8 +155,8 @@ async def test_a_broker_that_is_killed_and_comes_back_costs_nothing(own: House, 
 async def test_a_process_that_starts_before_its_broker_and_database_waits_for_them(own: House, home: Path) -> None:
     subject = unique()
     await own.send([told("add", 1, subject)])
-    await asyncio.to_thread(local.stop_kafka, home)
-    await asyncio.to_thread(local.stop_mongo, home)
+    await asyncio.to_thread(local.stop_kafka, home, kill=True)
+    await asyncio.to_thread(local.stop_mongo, home, kill=True)
     starting = asyncio.create_task(own.start(mongo_timeout_ms=300))
     await asyncio.to_thread(local.start_mongo, home)
     await until(lambda: own.running and own.running[0].runtime.http is not None, "the process to come up")

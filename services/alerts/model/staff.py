@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from typing import Final
+
 import msgspec
 
 from services.alerts.model.facts import FactKey
 
+_BEFORE_ALL: Final = FactKey(time=datetime(1, 1, 1, tzinfo=UTC), source="", id="")
+
 
 class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a colleague is reached; the fact with the latest key holds. `token_subject`: who he is in tokens, if not
-    his id.
+    his id. `leaving`: the latest word that he goes, on `left_on`, which may lie ahead.
     """
 
     key: FactKey
@@ -20,9 +25,29 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deputy: str = ""
     supervisor: str = ""
     token_subject: str = ""
-    left: bool = False
+    leaving: FactKey | None = None
+    left_on: date | None = None
 
 
-def latest(held: Colleague | None, told: Colleague) -> Colleague:
-    """What holds of the two: the later one."""
-    return told if held is None or told.key > held.key else held
+def latest(held: Colleague | None, told: Colleague, *, registers: bool = True) -> Colleague:
+    """What holds of the two cards: the later one. That he leaves stays true, unless he `registers` again later."""
+    if held is None:
+        return told
+    card = told if told.key > held.key else held
+    stays = registers and held.leaving is not None and told.key > held.leaving
+    return msgspec.structs.replace(
+        card, leaving=None if stays else held.leaving, left_on=None if stays else held.left_on
+    )
+
+
+def leaves(held: Colleague | None, key: FactKey, on: date) -> Colleague:
+    """The colleague, who goes on a day; of several such words the latest holds."""
+    held = held or Colleague(key=_BEFORE_ALL)
+    if held.leaving is not None and held.leaving >= key:
+        return held
+    return msgspec.structs.replace(held, leaving=key, left_on=on)
+
+
+def gone(colleague: Colleague, day: date) -> bool:
+    """Whether he is no longer there on a day."""
+    return colleague.left_on is not None and colleague.left_on <= day

@@ -21,7 +21,7 @@ from services.alerts.model.exchange import convert
 from services.alerts.model.facts import FactKey
 from services.alerts.model.notification import NO_ADDRESS, NO_OWNER, Notification
 from services.alerts.model.open_item import Entry, OpenItem
-from services.alerts.model.staff import Colleague
+from services.alerts.model.staff import Colleague, gone
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, STAFF, Item, Owned
 from services.chassis.mongo import Database, find, from_doc
@@ -58,7 +58,8 @@ class Shelf:
         if not notification.recipient:
             raise Withheld(NO_OWNER)
         colleague = self.staff.get(notification.recipient)
-        if colleague is None or colleague.left or not colleague.mail:
+        today = self.settings.rules.day(datetime.now(UTC))
+        if colleague is None or gone(colleague, today) or not colleague.mail:
             raise Withheld(NO_ADDRESS)
         content = letter(alert, item, account, colleague, self.settings)
         title, text, html = render_alert_raised(content)
