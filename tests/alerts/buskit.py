@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 from pydantic import SecretStr
 
@@ -98,17 +99,20 @@ async def begin_at_end(runtime: Runtime) -> None:
     """In a new database: as if all that others have sent so far had been applied."""
     if await runtime.db["offsets"].count_documents({}):
         return
-    consumer = AIOKafkaConsumer(bootstrap_servers=runtime.settings.kafka_bootstrap)
+    bootstrap = runtime.settings.kafka_bootstrap
+    consumer, admin = AIOKafkaConsumer(bootstrap_servers=bootstrap), AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await consumer.start()
+    await admin.start()
     try:
-        await consumer.topics()  # for the partitions there are, which may be more than the files say
-        names = runtime.service.topics()
-        places = [TopicPartition(name, n) for name in names for n in consumer.partitions_for_topic(name) or ()]
+        topics = await admin.describe_topics(runtime.service.topics())
+        # As many as there are, which may be more than the files say.
+        places = [TopicPartition(one["topic"], part["partition"]) for one in topics for part in one["partitions"]]
         for tp, end in (await consumer.end_offsets(places)).items():
             doc = {"topic": tp.topic, "partition": tp.partition, "next": end, "clock": datetime.now(UTC)}
             await runtime.db["offsets"].replace_one({"_id": f"{tp.topic}/{tp.partition}"}, doc, upsert=True)
     finally:
         await consumer.stop()
+        await admin.close()
 
 
 @dataclass
