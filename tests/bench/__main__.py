@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -39,6 +40,8 @@ def main() -> int:
     size = cases.QUICK if options.quick else cases.Size()
     size = replace(size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds)
     chosen = options.case or list(cases.CASES)
+    # Asked to end, it ends what it has started, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     page, _ = bench(size, chosen)
     print(page)
     out = options.out or (None if options.quick or options.case else PAGE)

@@ -202,4 +202,9 @@ async def ground(stack: Stack, say: Callable[[str], None]) -> AsyncIterator[Grou
 async def apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What `function` gives in a fresh process, which is gone afterwards with all its memory."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
+        try:
+            return await asyncio.wrap_future(pool.submit(function, *args, **kwargs))
+        except asyncio.CancelledError:
+            for child in pool._processes.values():
+                child.terminate()
+            raise
