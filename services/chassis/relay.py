@@ -58,6 +58,7 @@ class Relay:
         self.stopping = False
         self._renewed: dict[int, float] = {}
         self._held: dict[int, Hold] = {}
+        self._asked = asyncio.Event()  # for all leases, once
         self._wake = asyncio.Event()
         self._measured = 0.0
 
@@ -216,6 +217,7 @@ class Relay:
                         self.wake()
                     self._renewed[shard] = asked
                 self.metrics.lease_held.labels(f"relay/{shard}").set(held)
+            self._asked.set()
             await asyncio.sleep(self.leases.ttl_ms / 3000)
 
     async def _wait(self) -> None:
@@ -237,6 +239,7 @@ class Relay:
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(5):
+                await self._asked.wait()  # a process that ends as soon as it has begun sends what it said all the same
                 while await self.send_once():
                     pass
         except (TimeoutError, KafkaError, PyMongoError, OSError) as error:

@@ -44,7 +44,7 @@ class Size:
 
 def whole(seed: int) -> Size:
     """A full seed: more than 50,000 events."""
-    return Size(seed, customers=3000, days=26, kills=5, inside=10, waiting=1000, erased=8)
+    return Size(seed, customers=3000, days=26, kills=5, inside=12, waiting=1000, erased=8)
 
 
 def short(seed: int) -> Size:

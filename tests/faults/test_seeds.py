@@ -19,7 +19,7 @@ SHORT = os.environ.get("SHORT", "") not in ("", "0")
 async def test_nothing_is_lost_or_counted_twice_or_falsely_alarmed(number: int, tmp_path: Path) -> None:
     table = await seed(number, tmp_path / "stack", short=SHORT, keep=False, say=_say)
     print(f"\n{table.text()}", flush=True)
-    assert not table.wrong, table.text()
+    assert not table.wrong, "\n".join(f"{row.what}: {row.figure}, wanted {row.wanted}" for row in table.wrong)
 
 
 def _say(line: str) -> None:
