@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.faults.wait import ended_gently
 from tests.faults.whole import seed
 
 
@@ -19,7 +20,8 @@ def main() -> int:
     parser.add_argument("--home", type=Path, help="keep data and logs there")
     options = parser.parse_args()
     home = options.home or Path(tempfile.mkdtemp(prefix="rapport-faults-"))
-    table = asyncio.run(seed(options.seed, home, short=options.short, keep=options.home is not None, say=_say))
+    with ended_gently():
+        table = asyncio.run(seed(options.seed, home, short=options.short, keep=options.home is not None, say=_say))
     print(table.text())
     return 1 if table.wrong else 0
 
