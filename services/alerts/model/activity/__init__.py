@@ -1,0 +1,1 @@
+"""How active a customer still is: a purchase rate that forgets, fitted from the base (methods.md, Activity)."""
