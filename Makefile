@@ -2,7 +2,7 @@
 # into .venv, and the real Kafka and MongoDB are fetched by the stack on first use (deploy/local/README.md).
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench faults proofs stack clean
+.PHONY: help install demo test check bench cadence faults proofs stack clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
@@ -25,6 +25,7 @@ Rapport (客情): services on Kafka and MongoDB that keep a company close to its
   make test     the tests, on a real broker and database (below 10 minutes on two cores)
   make check    style, types, import rules, schemas, house rules, and the tests that need no broker
   make bench    speed against the database's own limit; table in tests/bench/
+  make cadence  false alarms and recall of the purchase cadence; table in tests/cadence_proof/
   make faults   kills and cuts against the running services, and bugs planted to be caught
                   SEEDS=3 how many runs, SHORT=1 smaller ones without the planted bugs
   make proofs   faults and every other long test
@@ -82,6 +83,9 @@ check: install
 
 bench: install
 	@exec $(RUN) -m tests.bench
+
+cadence: install
+	@exec $(RUN) -m tests.cadence_proof
 
 faults: install
 	@for seed in $$(seq 1 $(SEEDS)); do $(RUN) -m tests.faults --seed $$seed $(if $(filter-out 0,$(SHORT)),--short) || exit 1; done

@@ -68,13 +68,14 @@ def _alerts() -> None:
     from services.alerts import commands
 
     app.registered_commands.extend(commands.app.registered_commands)
+    app.registered_groups.extend(commands.app.registered_groups)
 
 
 ROOMS: dict[Callable[[], None], tuple[str, ...]] = {
     _stack: ("stack",),
     _running: ("run", "publish"),
     _demo: ("demo",),
-    _alerts: ("age",),
+    _alerts: ("age", "activity", "metrics", "backtest"),
     _contracts: ("schemas", "validate"),
     _topics: ("topics",),
     _operate: ("dead", "refold"),
