@@ -65,6 +65,6 @@ def test_the_walk_goes_all_the_way() -> None:
         "handlers.py:invoice_issued",
         "clock.py:Clock.round",
     ]
-    way += ["alert.py:reconcile", "relay.py:Relay.send_once", "mailer.py:Mailer.run", "mail.py:MailConnection.send"]
+    way += ["alert.py:reconcile", "relay.py:Relay.send_once", "deliver.py:Courier.run", "mail.py:MailConnection.send"]
     assert [named(stop) for stop in way] == sorted(named(stop) for stop in way)
     assert PAGE.count("→") == sum(len(chain) - 1 for chain in CHAINS), "an arrow stands between two names"

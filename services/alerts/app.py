@@ -1,10 +1,10 @@
-"""The alerts service, wired: rules, API and mailer around the chassis."""
+"""The alerts service, wired: rules, API and couriers around the chassis."""
 
 from __future__ import annotations
 
 from services.alerts.api import build
 from services.alerts.handlers import alerts_service
-from services.alerts.pipeline.mailer import Mailer
+from services.alerts.pipeline.deliver import couriers
 from services.alerts.settings import AlertsSettings
 from services.chassis.runtime import Runtime
 
@@ -13,4 +13,4 @@ async def serve(settings: AlertsSettings) -> None:
     """Serve until told to stop."""
     rules = settings.rules
     runtime = await Runtime.open(alerts_service(rules), settings)
-    await runtime.run(build(runtime, rules), [Mailer(runtime, settings)])
+    await runtime.run(build(runtime, rules), couriers(runtime, settings))

@@ -83,7 +83,7 @@ def notification_fact(key: str, notification: Notification, at: datetime) -> Pay
         return NotificationAccepted(
             notification_id=key,
             alert_id=notification.alert_id,
-            channel="mail",
+            channel=notification.channel,
             recipient=notification.recipient,
             at=at,
             attempt=len(notification.attempts),
@@ -93,7 +93,7 @@ def notification_fact(key: str, notification: Notification, at: datetime) -> Pay
         return NotificationBounced(
             notification_id=key,
             alert_id=notification.alert_id,
-            channel="mail",
+            channel=notification.channel,
             recipient=notification.recipient,
             at=at,
             reason=notification.why,
@@ -102,7 +102,7 @@ def notification_fact(key: str, notification: Notification, at: datetime) -> Pay
         return NotificationSuppressed(
             notification_id=key,
             alert_id=notification.alert_id,
-            channel="mail",
+            channel=notification.channel,
             recipient=notification.recipient or "nobody",
             at=at,
             reason=notification.why,

@@ -19,7 +19,7 @@ from services.alerts.model.account import Owned as OwnerFact
 from services.alerts.model.facts import Conflict, FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
-from services.alerts.model.staff import Colleague, latest, leaves
+from services.alerts.model.staff import Colleague, Way, latest, leaves
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
@@ -284,6 +284,7 @@ def staff_told(desk: Desk, event: Event) -> None:
         deputy=data.deputy or "",
         supervisor=data.supervisor or "",
         token_subject=data.token_subject or "",
+        ways=tuple(Way(kind=one.kind, address=one.address or "") for one in data.channels or ()),
     )
     desk.put(STAFF, latest(desk.get(STAFF), told, registers=event.type == staff.StaffRegistered.TYPE))
 

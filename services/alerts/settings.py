@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationInfo, field_validator
 
 from services.alerts.channels.mail import SmtpSettings
+from services.alerts.channels.webhook import Keyring
 from services.alerts.model.rules.receivable_overdue import Params
 from services.alerts.rules import Rules
+from services.chassis.outward import Rules as OutwardRules
+from services.chassis.outward import parse_networks, parse_ports
 from services.chassis.settings import Settings, setting
 
 
@@ -32,8 +35,21 @@ class AlertsSettings(Settings):
     mail_sender: str = setting("alerts@rapport.example", "Address the mails come from.")
     mail_sender_name: str = setting("Rapport 客情", "Name beside it.")
     mail_connections: int = setting(2, "Mails handed over side by side.", unit="connections", ge=1, le=32)
-    mail_batch: int = setting(50, "Notifications taken in one round.", unit="notifications", ge=1, le=1000)
-    public_url: str = setting("http://127.0.0.1:8080", "Where the links in mails lead.")
+    mail_batch: int = setting(50, "Notifications of a channel taken in one round.", unit="notifications", ge=1, le=1000)
+    public_url: str = setting("http://127.0.0.1:8080", "Where the links in mails and webhooks lead.")
+    webhook_secrets: SecretStr = setting(
+        SecretStr(""),
+        "What signs webhooks, separated by blanks: `whsec_…` for all receivers, `host=whsec_…` for that host alone, in "
+        "place of these. Several sign side by side, so that one can replace another. Empty: nobody is called.",
+    )
+    webhook_networks: str = setting(
+        "",
+        "Networks their receivers may lie in beside the public ones, such as `10.1.0.0/16`, separated by commas.",
+    )
+    webhook_ports: str = setting("443", "Ports at which they may be called, separated by commas.")
+    webhook_http: bool = setting(False, "Call them without TLS too: for development only.")
+    webhook_ca_file: Path | None = setting(None, "Certificates that sign theirs (PEM); absent means the machine's own.")
+    webhook_timeout_seconds: float = setting(10.0, "How long a receiver may take to answer.", unit="s", gt=0)
 
     @property
     def smtp(self) -> SmtpSettings:
@@ -47,6 +63,34 @@ class AlertsSettings(Settings):
             ca_file=self.smtp_ca_file,
             timeout_s=self.smtp_timeout_seconds,
         )
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _secrets_can_sign(cls, secrets: SecretStr) -> SecretStr:
+        Keyring.parse(secrets.get_secret_value())
+        return secrets
+
+    @field_validator("webhook_networks", "webhook_ports")
+    @classmethod
+    def _lists_can_be_read(cls, text: str, info: ValidationInfo) -> str:
+        (parse_ports if info.field_name == "webhook_ports" else parse_networks)(text)
+        return text
+
+    @property
+    def outward(self) -> OutwardRules:
+        """Where webhooks may go."""
+        return OutwardRules(
+            networks=parse_networks(self.webhook_networks),
+            ports=parse_ports(self.webhook_ports),
+            http=self.webhook_http,
+            timeout_s=self.webhook_timeout_seconds,
+            ca_file=self.webhook_ca_file,
+        )
+
+    @property
+    def keyring(self) -> Keyring:
+        """What signs them."""
+        return Keyring.parse(self.webhook_secrets.get_secret_value())
 
     @property
     def rules(self) -> Rules:

@@ -10,7 +10,7 @@ from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model import alert as alerts
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
-from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, requeued, suppressed
+from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, requeued, sent_as, suppressed
 from services.alerts.model.rules import receivable_overdue
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, NOTIFICATIONS, Item, Owned
@@ -67,7 +67,7 @@ def _notify(desk: Desk, change: Change, owner: str) -> None:
         alert_id=alert.alert_id,
         reason="reopened" if change.kind == "reopened" else "raised",
         recipient=owner,
-        message_id=f"<{key.replace('/', '.')}@rapport>",
+        message_id=sent_as("mail", key, owner),
         created_at=desk.now,
         next_at=desk.now,
     )
@@ -112,6 +112,7 @@ def hand_over(desk: Desk, rules: Rules) -> None:
         if not owned.alert.assigned_to and owned.owner_id != owner:
             desk.put(ALERTS, msgspec.structs.replace(owned, owner_id=owner), name)
     for key, notification in desk.all(NOTIFICATIONS).items():
-        waits = notification.why in NOBODY and notification.recipient != owner
+        # A copy follows its message.
+        waits = notification.why in NOBODY and notification.recipient != owner and not notification.copy_of
         if owner and waits and notification.alert_id in standing:
             desk.put(NOTIFICATIONS, requeued(notification, owner, desk.now), key)

@@ -75,8 +75,13 @@ def invoice_of(alert: Alert) -> tuple[str, str]:
 
 def last_accepted(notifications: Iterable[Notification]) -> frozenset[str]:
     """The alerts of whose present opening somebody was told, given their messages, the oldest first."""
-    last = {one.alert_id: one.state for one in notifications}
-    return frozenset(alert_id for alert_id, state in last.items() if state == "accepted")
+    last: dict[str, tuple[datetime, bool]] = {}
+    for one in notifications:
+        told = one.state == "accepted"
+        if one.alert_id in last and last[one.alert_id][0] == one.created_at:
+            told = told or last[one.alert_id][1]  # the same message by another channel
+        last[one.alert_id] = (one.created_at, told)
+    return frozenset(alert_id for alert_id, (_, told) in last.items() if told)
 
 
 def card(found: Found, now: datetime, today: date) -> AlertCard:

@@ -15,8 +15,8 @@ AFTER_COMMIT = "after_commit"  # committed, Kafka's offsets not yet
 RELAY_BEFORE_WORD = "relay_before_word"  # handed to the producer, the broker has not answered
 RELAY_AFTER_WORD = "relay_after_word"  # the broker has answered, the row is not marked
 IN_CLOCK = "in_clock"  # due moments read, their ticks not applied
-MAIL_BEFORE_ANSWER = "mail_before_answer"  # attempt recorded, the server has not answered
-MAIL_AFTER_ANSWER = "mail_after_answer"  # the server has accepted, the answer is not recorded
+MAIL_BEFORE_ANSWER = "mail_before_answer"  # attempt recorded, the mail server or webhook receiver has not answered
+MAIL_AFTER_ANSWER = "mail_after_answer"  # it has accepted, the answer is not recorded
 
 STAGES = (
     IN_TRANSACTION,

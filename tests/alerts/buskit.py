@@ -34,7 +34,7 @@ from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
 from services.alerts.api import build
 from services.alerts.handlers import alerts_service
-from services.alerts.pipeline.mailer import Mailer
+from services.alerts.pipeline.deliver import couriers
 from services.alerts.settings import AlertsSettings
 from services.chassis.auth import Role
 from services.chassis.mongo import Doc, connect, find
@@ -88,7 +88,7 @@ async def serve(settings: AlertsSettings, *, mails: bool = True) -> Running:
     runtime = await Runtime.open(alerts_service(settings.rules), settings)
     await begin_at_end(runtime)
     app = build(runtime, settings.rules)
-    task = asyncio.create_task(runtime.run(app, [Mailer(runtime, settings)] if mails else []))
+    task = asyncio.create_task(runtime.run(app, couriers(runtime, settings) if mails else []))
     await until(lambda: task.done() or (runtime.intake is not None and runtime.intake.next), "partitions")
     if task.done():
         task.result()

@@ -86,6 +86,24 @@ async def test_an_invoice_overdue_on_arrival_is_one_alert_and_one_mail_in_the_ow
     assert kinds(await bus.said(customer)) == [said.AlertRaised, said.NotificationAccepted]
 
 
+async def test_a_mail_names_the_customers_other_overdue_invoices_and_their_sum(bus: Bus) -> None:
+    customer, address = await overdue(bus, late=40, total="300.50")
+    await bus.tell(bus.invoice("INV-2"), customer)
+    (_, second) = await until_mails(bus, address, 2)
+    assert "INV-1: 40 days past due, CN¥300.50" in second["text"]
+    assert "Overdue in all, this one included: CN¥1,500.50" in second["text"]
+
+
+async def until_mails(bus: Bus, address: str, number: int) -> list[Any]:
+    """Wait until so many mails have come to somebody; returns them."""
+
+    async def come() -> Any:
+        found = await bus.mails(address)
+        return found if len(found) == number else None
+
+    return list(await until(come, f"{number} mails", every_s=0.05))
+
+
 async def test_a_part_payment_updates_the_alert_and_the_rest_ends_it_without_another_mail(bus: Bus) -> None:
     customer, address = await overdue(bus)
     part = await bus.tell(bus.payment("P-1", "500.00", on=bus.ago(1)), customer, "bank/made")

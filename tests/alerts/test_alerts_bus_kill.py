@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from contracts.events import alerts as said
 from deploy.local.mailbox import process as mailboxes
@@ -35,14 +36,14 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess
 
 def environment(settings: AlertsSettings) -> dict[str, str]:
     """The settings that a test gave, as a process is told them."""
-    given = settings.model_dump(include=settings.model_fields_set - {"mongo_uri"})
-    env = {f"RAPPORT_{name.upper()}": str(value) for name, value in given.items()}
-    return env | {"RAPPORT_MONGO_URI": settings.mongo_uri.get_secret_value()}
+    given = settings.model_dump(include=settings.model_fields_set)
+    open_ = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()}
+    return {f"RAPPORT_{name.upper()}": str(value) for name, value in open_.items()}
 
 
 @asynccontextmanager
 async def doomed(settings: AlertsSettings, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The service as a process of its own, which is killed when a mail server has taken its first mail."""
+    """The service as a process of its own, which is killed when its first message has been taken."""
     aim = {"RAPPORT_KILL_AT": f"{MAIL_AFTER_ANSWER}:1", "RAPPORT_KILL_LOG": str(log), "RAPPORT_LOG_LEVEL": "warning"}
     env = dict(os.environ) | environment(settings) | aim
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.alerts", env=env, cwd=ROOT)

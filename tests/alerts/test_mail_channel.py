@@ -7,18 +7,16 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from services.alerts.channels.mail import Mail, MailConnection, Outcome, SmtpSettings, Stage, Verdict, send
+from services.alerts.channels.mail import Mail, MailConnection, MailPool, SmtpSettings, send
+from services.alerts.channels.outcome import Outcome, Stage, Verdict
+from tests.chassis.receiver import certificate
 
 ANN = "ann.lee@example.test"
 KEYWORD = "s3cret"
@@ -149,6 +147,16 @@ async def test_many_mails_share_one_connection() -> None:
         assert all(outcome.accepted for outcome in outcomes)
         assert len(server.sessions) == 1
     assert len(server.taken) == 20
+
+
+async def test_a_pool_shares_the_mails_out_among_its_connections() -> None:
+    async with serving() as server:
+        pool = MailPool(server.settings, 3)
+        outcomes = await asyncio.gather(*(pool.send(mail(number)) for number in range(9)))
+        await pool.close()
+        assert all(outcome.accepted for outcome in outcomes)
+        assert len(server.sessions) == 3
+    assert len(server.taken) == 9
 
 
 async def test_a_refused_recipient_is_for_good_and_the_next_mail_is_accepted() -> None:
@@ -325,36 +333,13 @@ def sign_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, 
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
+def trust(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context with a certificate for localhost, and the file to trust it by."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    public, private = folder / "server.pem", folder / "server.key"
-    public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(public, private)
-    return context, public
+    return certificate(tmp_path_factory.mktemp("tls"), "localhost")
 
 
-async def test_starttls_and_sign_in(certificate: tuple[ssl.SSLContext, Path]) -> None:
-    context, trusted = certificate
+async def test_starttls_and_sign_in(trust: tuple[ssl.SSLContext, Path]) -> None:
+    context, trusted = trust
     demands: dict[str, Any] = {
         "tls_context": context,
         "require_starttls": True,
@@ -374,8 +359,8 @@ async def test_starttls_and_sign_in(certificate: tuple[ssl.SSLContext, Path]) ->
     assert len(server.taken) == 1
 
 
-async def test_tls_from_the_first_byte(certificate: tuple[ssl.SSLContext, Path]) -> None:
-    context, trusted = certificate
+async def test_tls_from_the_first_byte(trust: tuple[ssl.SSLContext, Path]) -> None:
+    context, trusted = trust
     async with serving(tls=context) as server:
         settings = replace(server.settings, host="localhost", tls="tls", ca_file=trusted)
         assert (await send(mail(), settings)).accepted

@@ -19,14 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.money import Money
-from services.alerts.channels.mail import Mail, compose, one_line
+from services.alerts.channels.mail import Mail, Picture, compose, one_line
 from services.alerts.channels.render import (
+    BESIDE_SHOWN,
     EVENTS_SHOWN,
     TEMPLATES,
     AgeingStage,
     AlertMail,
     EventBehind,
+    Overdue,
     Settlement,
+    brief,
     render_alert_raised,
 )
 from services.alerts.channels.words import LANGUAGES, WORDS, Language, nearest, say, say_number
@@ -57,7 +60,9 @@ def alert(language: Language = "en", **changes: object) -> AlertMail:
     return msgspec.structs.replace(given, **changes)
 
 
-def mail(subject: str = "s", text: str = "t", html: str = "h", name: str = "Ann Lee") -> EmailMessage:
+def mail(
+    subject: str = "s", text: str = "t", html: str = "h", name: str = "Ann Lee", pictures: tuple[Picture, ...] = ()
+) -> EmailMessage:
     raw = compose(
         Mail(
             message_id="<a@b>",
@@ -70,6 +75,7 @@ def mail(subject: str = "s", text: str = "t", html: str = "h", name: str = "Ann 
             html=html,
             language="en",
             sent_at=datetime(2026, 11, 20, tzinfo=UTC),
+            pictures=pictures,
         )
     )
     assert raw.isascii()
@@ -141,6 +147,58 @@ def test_many_events_are_cut_and_counted_and_an_unknown_one_keeps_its_name() -> 
     for part in render_alert_raised(alert(events=events))[1:]:
         assert part.count("goods.teleported") == EVENTS_SHOWN
         assert say("en", "events_more", n=3) in part
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_customers_other_overdue_invoices_stand_beside_it_with_their_sum_by_currency(language: Language) -> None:
+    others = (
+        Overdue(invoice_id="INV-3", days_past_due=40, open=Money.of("100.50", "USD")),
+        Overdue(invoice_id="INV-<4>", days_past_due=1, open=Money.of("80", "EUR")),
+    )
+    given = alert(language, beside=others)
+    assert [(str(one.amount), one.currency) for one in given.overdue_in_all] == [("1350.50", "USD"), ("80", "EUR")]
+    _, text, html = render_alert_raised(given)
+    for part in ("INV-3", say_number(language, "beside_past_due", 40), "US$100.50", "US$1,350.50", "€80.00"):
+        assert part in text and part in html
+    assert "INV-<4>" in text and "INV-&lt;4&gt;" in html
+    assert say_number(language, "beside_past_due", 1) in text
+    _, alone, _ = render_alert_raised(alert(language))
+    assert say(language, "beside") in text and say(language, "beside") not in alone
+
+
+def test_of_many_other_invoices_the_oldest_are_shown_and_the_rest_counted() -> None:
+    others = tuple(
+        Overdue(invoice_id=f"INV-{n:02}", days_past_due=90 - n, open=Money.of("1", "USD"))
+        for n in range(BESIDE_SHOWN + 2)
+    )
+    for part in render_alert_raised(alert(beside=others))[1:]:
+        assert "INV-04" in part and "INV-05" not in part
+        assert say("en", "beside_more", n=2) in part and "US$1,257.00" in part
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_where_there_is_room_for_little_the_title_and_two_sentences_say_it(language: Language) -> None:
+    title, text = brief(alert(language, customer_name=HOSTILE, days_past_due=35, stage="31-60"))
+    assert title == render_alert_raised(alert(language, customer_name=HOSTILE, days_past_due=35))[0]
+    first, second = text.split("\n")
+    assert "INV-7" in first and "US$1,250.00" in first and second == say(language, "urge.31-60")
+    assert "Ann Lee" not in text and "\u202e" not in text
+
+
+def test_a_picture_travels_with_the_html_and_is_shown_by_its_name() -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    message = mail(html='<img src="cid:rhythm" alt="">', pictures=(Picture(name="rhythm", png=png),))
+    assert message.get_content_type() == "multipart/alternative"
+    plain, related = message.iter_parts()
+    assert (plain.get_content_type(), related.get_content_type()) == ("text/plain", "multipart/related")
+    rich, picture = related.iter_parts()
+    assert 'src="cid:rhythm"' in rich.get_content()
+    assert (picture["Content-ID"], picture.get_content_disposition(), picture.get_content()) == (
+        "<rhythm>", "inline", png
+    )  # fmt: skip
+    assert message.get_body(("plain",)) is not None and message.get_body(("html",)) is not None
+    with pytest.raises(ValueError, match="letters, digits"):
+        mail(pictures=(Picture(name="a b", png=png),))
 
 
 def test_no_decimals_where_the_currency_has_none() -> None:

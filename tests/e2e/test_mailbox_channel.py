@@ -12,7 +12,8 @@ import pytest
 
 from contracts.money import Money
 from deploy.local.mailbox.process import MailboxProcess, start
-from services.alerts.channels.mail import Mail, MailConnection, SmtpSettings, Stage, Verdict, send
+from services.alerts.channels.mail import Mail, MailConnection, SmtpSettings, send
+from services.alerts.channels.outcome import Stage, Verdict
 from services.alerts.channels.render import AlertMail, EventBehind, Settlement, render_alert_raised
 from services.alerts.channels.words import Language
 

@@ -6,6 +6,7 @@ again, with the same Message-ID, so that a mail that arrives twice can be recogn
 """
 
 import asyncio
+import itertools
 import re
 import socket
 import ssl
@@ -16,15 +17,17 @@ from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, quote
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from services.alerts.channels.outcome import Outcome, Stage, Verdict
+
 MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 ADDRESS = re.compile(r"[^\s<>@,;:\"\\()\[\]\x00-\x1f\x7f]+@[^\s<>@,;:\"\\()\[\]\x00-\x1f\x7f]+")
+PICTURE_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 ANSWER_LENGTH = 300
 
 CLOSING = 421
@@ -36,21 +39,6 @@ _UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Sign-in wanted or failed, at whatever stage the server says so.
 SIGN_IN = frozenset({530, 534, 535, 538})
-
-
-class Verdict(StrEnum):
-    ACCEPTED = "accepted"
-    RETRY = "retry"
-    REFUSED = "refused"
-
-
-class Stage(StrEnum):
-    """How far the conversation with the server came."""
-
-    CONNECT = "connect"
-    SENDER = "sender"
-    RECIPIENT = "recipient"
-    MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +60,19 @@ class SmtpSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A PNG that the HTML of a mail shows by `<img src="cid:name">`; it travels inside the mail."""
+
+    name: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
     """A mail to one address. `sender` and `to` are bare addresses, the names beside them are what people see.
 
-    Raises ValueError if `message_id` is not of the form <left@right>, or `sent_at` has no offset.
+    Raises ValueError if `message_id` is not of the form <left@right>, `sent_at` has no offset, or a picture's name is
+    more than letters, digits and hyphens.
     """
 
     message_id: str
@@ -88,35 +85,15 @@ class Mail:
     html: str
     language: str
     sent_at: datetime
+    pictures: tuple[Picture, ...] = ()
 
     def __post_init__(self) -> None:
         if not MESSAGE_ID.fullmatch(self.message_id):
             raise ValueError(f"a Message-ID looks like <left@right>, not {self.message_id!r}")
         if self.sent_at.tzinfo is None:
             raise ValueError("sent_at needs an offset, as in 2026-01-31T09:00:00+08:00")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one attempt.
-
-    `answer` is the server's (or the network's) word without mail addresses, fit for logs; `code` the SMTP reply code if
-    the server gave one. `in_doubt` is true where the server may have taken the mail although its answer never came.
-    """
-
-    verdict: Verdict
-    stage: Stage
-    answer: str
-    code: int | None = None
-    in_doubt: bool = False
-
-    @property
-    def accepted(self) -> bool:
-        return self.verdict is Verdict.ACCEPTED
-
-    @property
-    def retry_can_help(self) -> bool:
-        return self.verdict is Verdict.RETRY
+        if not all(PICTURE_NAME.fullmatch(picture.name) for picture in self.pictures):
+            raise ValueError("a picture's name is made of letters, digits and hyphens, as in rhythm-1")
 
 
 class MailConnection:
@@ -227,6 +204,23 @@ class MailConnection:
             client.close()
 
 
+class MailPool:
+    """Several connections to one server, each mail on the next of them."""
+
+    def __init__(self, server: SmtpSettings, connections: int) -> None:
+        self._connections = [MailConnection(server) for _ in range(connections)]
+        self._turns = itertools.cycle(self._connections)
+
+    async def send(self, mail: Mail) -> Outcome:
+        """As `MailConnection.send`."""
+        return await next(self._turns).send(mail)
+
+    async def close(self) -> None:
+        """Close them all."""
+        for connection in self._connections:
+            await connection.close()
+
+
 async def send(message: Mail, server: SmtpSettings) -> Outcome:
     """Hands over one mail on a connection of its own."""
     async with MailConnection(server) as connection:
@@ -246,10 +240,17 @@ def _refused(stage: Stage, code: int, answer: str) -> Outcome:
 
 
 def compose(mail: Mail) -> bytes:
-    """The mail as it goes over the wire: multipart/alternative, the text first, then the HTML (RFC 2046, 5.1.4)."""
+    """The mail as it goes over the wire: multipart/alternative, the text first, then the HTML (RFC 2046, 5.1.4), the
+    latter together with its pictures (RFC 2387).
+    """
     body = EmailMessage(policy=SMTP_POLICY)
     body.set_content(mail.text, cte=_encoding(mail.text))
     body.add_alternative(mail.html, subtype="html", cte=_encoding(mail.html))
+    rich = cast("EmailMessage", body.get_payload(1))
+    for picture in mail.pictures:
+        rich.add_related(
+            picture.png, "image", "png", cid=f"<{picture.name}>", disposition="inline", filename=f"{picture.name}.png"
+        )
     head = (
         ("Message-ID", mail.message_id),
         ("Date", format_datetime(mail.sent_at)),

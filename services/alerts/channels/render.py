@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 # A name may have 200 characters; in a list of mails the invoice and the amount behind it must still be seen.
 SUBJECT_NAME = 40
 EVENTS_SHOWN = 12
+BESIDE_SHOWN = 5
 
 AgeingStage = Literal["1-30", "31-60", "61-90", "91+"]
 
@@ -40,11 +42,19 @@ class EventBehind(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class Overdue(msgspec.Struct, frozen=True, kw_only=True):
+    """Another invoice of the customer of which an alert stands."""
+
+    invoice_id: str
+    days_past_due: int
+    open: Money
+
+
 class AlertMail(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a receivable_overdue alert that was raised; `as_of` is the company's day they hold for.
 
     `open` is `total` less the amounts of `settlements`. `link` is the page of the alert. `set_for` says at which of the
-    three levels the grace was set.
+    three levels the grace was set. `beside` are the customer's other overdue invoices, the oldest first.
     """
 
     language: Language
@@ -67,6 +77,28 @@ class AlertMail(msgspec.Struct, frozen=True, kw_only=True):
     grace_days: int
     set_for: Literal["default", "group", "customer"] = "default"
     events: tuple[EventBehind, ...] = ()
+    beside: tuple[Overdue, ...] = ()
+
+    @property
+    def overdue_in_all(self) -> list[Money]:
+        """What is overdue of this customer, this invoice included, by currency: never added across them."""
+        sums: dict[str, Decimal] = {self.open.currency: self.open.amount}
+        for other in self.beside:
+            sums[other.open.currency] = sums.get(other.open.currency, Decimal(0)) + other.open.amount
+        return [Money(amount, currency) for currency, amount in sums.items()]
+
+
+def brief(mail: AlertMail) -> tuple[str, str]:
+    """(title, text) where there is room for a few lines only: what has happened, and how to go about it."""
+    lead = say_number(
+        mail.language,
+        "lead",
+        mail.days_past_due,
+        customer=one_line(mail.customer_name),
+        invoice=one_line(mail.invoice_id),
+        open=money(mail.open, mail.language),
+    )
+    return _subject(mail), f"{lead}\n{say(mail.language, f'urge.{mail.stage}')}"
 
 
 def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
@@ -82,14 +114,10 @@ def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
         "event_name": _event_name(w),
         "shown": mail.events[:EVENTS_SHOWN],
         "more": len(mail.events) - EVENTS_SHOWN,
+        "beside": mail.beside[:BESIDE_SHOWN],
+        "beside_more": len(mail.beside) - BESIDE_SHOWN,
     }
-    subject = n(
-        "subject",
-        mail.days_past_due,
-        customer=shorten(one_line(mail.customer_name), SUBJECT_NAME),
-        invoice=shorten(one_line(mail.invoice_id), SUBJECT_NAME),
-        open=money(mail.open, mail.language),
-    )
+    subject = _subject(mail)
     text = _templates.get_template("receivable_overdue.txt.j2").render(values)
     html = _templates.get_template("receivable_overdue.html.j2").render(values | {"subject": subject})
     return subject, text, html
@@ -107,6 +135,17 @@ def day(value: date, language: Language) -> str:
 
 def shorten(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def _subject(mail: AlertMail) -> str:
+    return say_number(
+        mail.language,
+        "subject",
+        mail.days_past_due,
+        customer=shorten(one_line(mail.customer_name), SUBJECT_NAME),
+        invoice=shorten(one_line(mail.invoice_id), SUBJECT_NAME),
+        open=money(mail.open, mail.language),
+    )
 
 
 def _event_name(w: Callable[[str], str]) -> Callable[[str], str]:

@@ -12,6 +12,7 @@ LOCALES: Mapping[Language, Locale] = {"zh-CN": Locale("zh", "CN", script="Hans")
 
 WORDS: Mapping[str, Mapping[Language, str]] = {
     "colon": {"zh-CN": "：", "en": ": "},
+    "comma": {"zh-CN": "，", "en": ", "},
     "alert": {"zh-CN": "应收账款逾期预警", "en": "Overdue receivable"},
     "subject.one": {
         "zh-CN": "逾期 {n} 天：{customer}，发票 {invoice}，未收 {open}",
@@ -53,6 +54,11 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
     "kind.payment": {"zh-CN": "收款", "en": "Payment"},
     "kind.credit_note": {"zh-CN": "贷项通知", "en": "Credit note"},
     "kind.write_off": {"zh-CN": "核销", "en": "Write-off"},
+    "beside": {"zh-CN": "该客户的其他逾期发票", "en": "Other overdue invoices of this customer"},
+    "beside_past_due.one": {"zh-CN": "逾期 {n} 天", "en": "{n} day past due"},
+    "beside_past_due.other": {"zh-CN": "逾期 {n} 天", "en": "{n} days past due"},
+    "beside_more": {"zh-CN": "另有 {n} 张，见预警列表", "en": "and {n} more, in the list of alerts"},
+    "overdue_in_all": {"zh-CN": "逾期合计（含本张）", "en": "Overdue in all, this one included"},
     "next": {"zh-CN": "下一步", "en": "What to do next"},
     "next.call": {
         "zh-CN": "联系客户，问清未付款的原因，约定付款日期，并记入预警。",

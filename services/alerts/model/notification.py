@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final, Literal
+from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 State = Literal["queued", "sending", "accepted", "bounced", "suppressed"]
 Reason = Literal["raised", "reopened"]
+Channel = Literal["mail", "webhook"]
 FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(minutes=30)
 ATTEMPTS_MOST: Final = 30  # about twelve hours of trying
+LATER_MOST: Final = timedelta(hours=6)  # a receiver may ask for more time, but not for ever
 NO_OWNER: Final = "no_owner"
 NO_ADDRESS: Final = "no_address"
 NOBODY: Final = (NO_OWNER, NO_ADDRESS)  # why it had nobody to go to
+_NAMESPACE: Final = uuid5(NAMESPACE_URL, "rapport/webhooks")
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,7 +33,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
     """The message's life.
 
-    `recipient` is a staff id; addresses are looked up when it is sent and stored nowhere else.
+    `recipient` is a staff id; addresses are looked up when it is sent and stored nowhere else. Who is reached by more
+    than one channel gets a copy by each of the others: a message of its own, `copy_of` the first.
     """
 
     alert_id: str
@@ -38,16 +43,51 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     message_id: str
     created_at: datetime
     next_at: datetime
-    channel: Literal["mail"] = "mail"
+    channel: Channel = "mail"
     state: State = "queued"
     why: str = ""  # suppressed or bounced: the reason
     attempts: tuple[Attempt, ...] = ()
     accepted_at: datetime | None = None
+    copy_of: str = ""
 
     @property
     def doubts(self) -> int:
         """How often it was found open after a crash: so many extra copies may have arrived."""
         return sum(attempt.in_doubt for attempt in self.attempts)
+
+
+def sent_as(channel: Channel, key: str, recipient: str) -> str:
+    """The id it is sent under, the same at every attempt: a mail's Message-ID, a webhook's webhook-id.
+
+    A webhook-id also tells receivers apart, for one address may take the messages to several people.
+    """
+    if channel == "mail":
+        return f"<{key.replace('/', '.')}@rapport>"
+    return f"msg_{uuid5(_NAMESPACE, f'{key} {recipient}').hex}"
+
+
+def routed(notification: Notification, key: str, channel: Channel) -> Notification:
+    """The message, to go by a channel that its receiver has."""
+    name = sent_as(channel, key, notification.recipient)
+    return msgspec.structs.replace(notification, channel=channel, message_id=name)
+
+
+def copy_key(key: str, channel: Channel) -> str:
+    """The key of a message's copy by another channel."""
+    return f"{key}/{channel}"
+
+
+def copied(notification: Notification, key: str, channel: Channel, held: Notification | None) -> Notification | None:
+    """The copy by another channel; None where the receiver has it already (`held`), or will have it."""
+    name = copy_key(key, channel)
+    if held is None:
+        fresh = msgspec.structs.replace(
+            notification, state="queued", why="", attempts=(), accepted_at=None, copy_of=key
+        )
+        return routed(fresh, name, channel)
+    if held.recipient == notification.recipient:
+        return None
+    return routed(requeued(held, notification.recipient, notification.next_at), name, channel)
 
 
 def begun(notification: Notification, at: datetime, by: str) -> Notification:
@@ -63,12 +103,16 @@ def accepted(notification: Notification, at: datetime, answer: str) -> Notificat
     )
 
 
-def postponed(notification: Notification, at: datetime, answer: str, *, in_doubt: bool = False) -> Notification:
-    """It was not taken, but may be later; after the last attempt it has bounced."""
+def postponed(
+    notification: Notification, at: datetime, answer: str, *, in_doubt: bool = False, asked: timedelta = timedelta()
+) -> Notification:
+    """It was not taken, but may be later, and no sooner than the receiver `asked`; after the last
+    attempt it has bounced.
+    """
     attempts = _closed(notification, answer, in_doubt)
     if len(attempts) >= ATTEMPTS_MOST:
         return msgspec.structs.replace(notification, state="bounced", why="gave_up", attempts=attempts)
-    wait = min(FIRST_WAIT * 2 ** (len(attempts) - 1), LONGEST_WAIT)
+    wait = max(min(FIRST_WAIT * 2 ** (len(attempts) - 1), LONGEST_WAIT), min(asked, LATER_MOST))
     return msgspec.structs.replace(notification, state="queued", next_at=at + wait, attempts=attempts)
 
 
@@ -85,8 +129,11 @@ def suppressed(notification: Notification, why: str) -> Notification:
 
 
 def requeued(notification: Notification, recipient: str, at: datetime) -> Notification:
-    """It had nobody to go to; now it has."""
-    return msgspec.structs.replace(notification, state="queued", why="", recipient=recipient, next_at=at)
+    """It had nobody to go to, or went to somebody who is gone; now it has."""
+    attempts = _heard(notification)
+    return msgspec.structs.replace(
+        notification, state="queued", why="", recipient=recipient, next_at=at, attempts=attempts
+    )
 
 
 def _heard(notification: Notification) -> tuple[Attempt, ...]:
