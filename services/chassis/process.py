@@ -15,8 +15,8 @@ import pydantic
 import structlog
 
 from .environment import unknown_variables
+from .errors import OffsetGoneError
 from .http_server import AddressTakenError
-from .intake import OffsetGoneError
 from .logs import configure
 from .security import CertificateError
 from .settings import Settings
