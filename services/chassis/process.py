@@ -52,7 +52,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    gc.set_threshold(500_000, 50, 1_000)
 
 
 def _loop(work: Awaitable[None]) -> None:
