@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.alerts.model.account import Account, grace_on
@@ -25,10 +26,15 @@ class Rules:
 
     def midnight(self, day: date) -> datetime:
         """The moment at which a day of the company begins."""
-        return datetime.combine(day, time(), self.zone).astimezone(UTC)
+        return _midnight(self.zone, day)
 
     def overdue_for(self, account: Account | None, day: date) -> Params:
         """Parameters of receivable_overdue for one customer on a day."""
         if account is None or not account.graces:
             return self.overdue
         return Params(grace_days=grace_on(account, day, self.overdue.grace_days), stages=self.overdue.stages)
+
+
+@lru_cache(maxsize=1024)  # asked for the same few days by every invoice
+def _midnight(zone: ZoneInfo, day: date) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -1,4 +1,4 @@
-"""What the database's errors mean to a writer: known already, mended by time, or a fault."""
+"""What the database's errors mean to a writer: known already, mended by time, or a fault; and one of the log's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from pymongo.errors import (
 
 DUPLICATE = 11000
 WRITE_CONFLICT = 112
+
+
+class OffsetGoneError(RuntimeError):
+    """The record to be read next is no longer in the log: reading on would lose what has expired without a word."""
 
 
 def duplicate(error: PyMongoError) -> bool:

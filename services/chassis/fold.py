@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -104,10 +103,11 @@ def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> se
     """What the folds of a subject's work are known to ask for and has not been loaded."""
     wanted: set[Key] = set()
     for work in works[(state.head, state.subject)]:
-        with suppress(
-            Exception
-        ):  # an event that no need can be read from will not be folded either, and is told so there
-            wanted |= {(kind.name, key) for kind, key in work.needs()}
+        try:
+            for kind, key in work.needs():
+                wanted.add((kind.name, key))
+        except Exception:  # noqa: BLE001, S112 - such an event will not be folded either, and is told so there
+            continue
     return wanted - state.documents.keys()
 
 

@@ -22,6 +22,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from .apply import Applier, Outcome
+from .errors import OffsetGoneError
 from .logtime import LogTime
 from .pulse import Pulse
 from .reader import Read, Reader
@@ -36,10 +37,6 @@ TROUBLE = 60.0  # seconds of errors that no waiting heals, after which the proce
 log = structlog.get_logger(__name__)
 
 
-class OffsetGoneError(RuntimeError):
-    """The record to be read next is no longer in the log: reading on would lose what has expired without a word."""
-
-
 @dataclass(frozen=True, slots=True)
 class InHand:
     """A batch that was read and given to the applier."""
@@ -49,10 +46,7 @@ class InHand:
 
 
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Reads a service's topics and hands batches to the applier, at most two at a time.
-
-    `woken` is called after each batch that was applied.
-    """
+    """Reads a service's topics and hands batches to the applier, at most two at a time; tells `woken` of each."""
 
     def __init__(
         self,
@@ -264,14 +258,20 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 task.cancel()
         await self._commit(now=True)
         self.applier.cache.clear()
-        for tp in revoked:
+        self._unplace(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """`run` places them, and can wait for a database without holding the group up. What it has placed since the
+        loss, it has placed in the assignment before: that is shown until now.
+        """
+        self._unplace(assigned)
+
+    def _unplace(self, partitions: Iterable[TopicPartition]) -> None:
+        for tp in partitions:
             self.pulse.forget(tp)
             self._read.pop(tp, None)
             if self.next.pop(tp, None) is not None:
                 self.metrics.forget(tp.topic, tp.partition)
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing yet: `run` places them, and can wait for a database without holding the group up."""
 
     async def _place(self, partitions: set[TopicPartition]) -> None:
         """Start each partition where the database says it was applied to, else at its beginning."""
@@ -311,9 +311,7 @@ async def started(intake: Intake) -> None:
         try:
             await intake.broker.start()
         except (KafkaError, OSError) as error:
-            log.warning(
-                "intake.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
-            )
+            log.warning("intake.no_broker", error=type(error).__name__, next="is RAPPORT_KAFKA_BOOTSTRAP right?")
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 Place = tuple[str, int]
@@ -52,6 +53,7 @@ class LogTime:
             self.marks[place] = at
 
 
+@lru_cache(maxsize=256)  # records of one produced batch share their append time
 def millis(value: int) -> datetime:
     """Milliseconds since 1970 as a moment."""
     return datetime.fromtimestamp(value / 1000, tz=UTC)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections.abc import Sequence
 
 from contracts.envelope import MAX_BYTES, Event, encode
 from contracts.registry import topic_of
@@ -135,7 +136,7 @@ def _cut(value: bytes | None) -> bytes | None:
     return value if value is None else value[:CUT]
 
 
-def _few(headers: tuple[tuple[str, bytes], ...]) -> list[list[object]]:
+def _few(headers: Sequence[tuple[str, bytes]]) -> list[list[object]]:
     few: list[list[object]] = []
     left = FEW
     for name, value in headers:

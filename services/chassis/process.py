@@ -15,8 +15,8 @@ import pydantic
 import structlog
 
 from .environment import unknown_variables
+from .errors import OffsetGoneError
 from .http_server import AddressTakenError
-from .intake import OffsetGoneError
 from .logs import configure
 from .security import CertificateError
 from .settings import Settings
@@ -52,7 +52,7 @@ def calm_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 50, 1_000)
+    gc.set_threshold(500_000, 50, 1_000)
 
 
 def _loop(work: Awaitable[None]) -> None:

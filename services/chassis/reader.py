@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
@@ -17,7 +16,6 @@ from .logtime import LogTime, millis
 from .service import Service
 from .work import Dead, Origin, Work, dead_of_record, event_work
 
-Headers = Sequence[tuple[str, bytes]]
 STRUCTURED = b"application/cloudevents+json"
 
 
@@ -53,10 +51,13 @@ class Reader:
         return out
 
     def _record(self, place: tuple[str, int], record: ConsumerRecord, out: Read) -> None:
-        headers = tuple((name, value or b"") for name, value in record.headers)  # Kafka knows headers without a value
+        headers, given = record.headers, dict(record.headers)
+        if None in given.values():  # Kafka knows headers without a value
+            headers = [(name, value or b"") for name, value in headers]
+            given = dict(headers)
         origin = Origin(record.topic, record.partition, record.offset, record.key, record.value, headers)
         appended = millis(record.timestamp)
-        if _is_tombstone(record) or self._not_ours(headers, record.topic):
+        if _is_tombstone(record) or self._not_ours(given, record.topic):
             self.time.moment(place, record.timestamp, None)
             return
         try:
@@ -70,21 +71,19 @@ class Reader:
             now = self.time.moment(place, record.timestamp, event.time)
             handler = self.handlers.get(event.type)
             if handler is not None and not handler.own:
-                out.works.append(event_work(event, handler, now, origin, body_of(headers, record.value, event)))
+                out.works.append(event_work(event, handler, now, origin, body_of(given, record.value, event)))
         except Exception as error:  # noqa: BLE001 - whatever a record does to its reader, those behind it are read
             refused = error if isinstance(error, Refused) else Refused("unreadable", f"No event can be read: {error!r}")
             out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))
 
-    def _not_ours(self, headers: Headers, topic: str) -> bool:
+    def _not_ours(self, given: dict[str, bytes], topic: str) -> bool:
         # Read from the header alone: another service's events cost no decoding. In a simulation their times move the
         # clock, so they are read.
-        if self.time.mode == "events":
+        stated = given.get("ce_type")
+        if stated is None or self.time.mode == "events":
             return False
-        for name, value in headers:
-            if name == "ce_type":
-                kind = value.decode(errors="replace")
-                return kind in MODELS and kind not in self.handlers and topic_of(kind) == topic
-        return False
+        kind = stated.decode(errors="replace")
+        return kind not in self.handlers and kind in MODELS and topic_of(kind) == topic
 
 
 def _check_topic(event_type: str, topic: str) -> None:
@@ -104,8 +103,8 @@ def _is_tombstone(record: ConsumerRecord) -> bool:
     return record.value is None and topic is not None and topic.compaction
 
 
-def body_of(headers: Headers, value: bytes, event: Event) -> bytes:
+def body_of(given: dict[str, bytes], value: bytes, event: Event) -> bytes:
     """The payload's JSON: the value itself in binary mode."""
-    if any(name == "content-type" and STRUCTURED in content.lower() for name, content in headers):
+    if STRUCTURED in given.get("content-type", b"").lower():
         return encode_data(event.data)
     return bytes(value)

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.chassis.apply import Position
-from services.chassis.intake import OffsetGoneError
+from services.chassis.errors import OffsetGoneError
 from tests.chassis.lab import NOW, told, unique
 from tests.kafka.house import IN, House
 from tests.waiting import until

@@ -44,6 +44,32 @@ async def test_a_second_process_joins_in_mid_stream_and_leaves_again(house: Hous
     await house.sent()
 
 
+async def test_partitions_placed_between_their_loss_and_their_return_are_placed_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer shows the assignment before until the new one is there, and a process that was frozen loses and gets
+    the same partitions: placed there alone, they would have no position, and nothing would be read any more.
+    """
+    held = Held(monkeypatch)
+    one = await house.start()
+    told_to_go = one.intake.on_partitions_revoked
+    placed: list[int] = []
+
+    async def going(revoked: Any) -> None:
+        await told_to_go(revoked)
+        await until(lambda: one.partitions == 8, "the turn that had the batch to place what it has lost")
+        placed.append(one.partitions)
+
+    monkeypatch.setattr(one.intake, "on_partitions_revoked", going)
+    await house.send([told("add", 1, unique())])
+    await until(lambda: held.waiting, "a batch to be in hand")
+    one.intake.consumer._coordinator.request_rejoin()
+    held.go.set()
+    await until(lambda: bool(placed), "the group to be joined again")
+    await house.send([told("add", 1, unique()) for _ in range(20)])
+    await house.applied(21)
+
+
 async def test_a_batch_in_hand_is_finished_before_its_partitions_go(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
