@@ -62,7 +62,7 @@ def test_the_walk_goes_all_the_way() -> None:
     way = [
         "contracts/topics/trade.yaml:",
         "reader.py:Reader.read",
-        "handlers.py:invoice_issued",
+        "books.py:invoice_issued",
         "clock.py:Clock.round",
     ]
     way += ["alert.py:reconcile", "relay.py:Relay.send_once", "deliver.py:Courier.run", "mail.py:MailConnection.send"]

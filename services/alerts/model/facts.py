@@ -6,6 +6,8 @@ from datetime import datetime
 
 import msgspec
 
+from contracts.envelope import Event
+
 
 class FactKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Which event said something: its time (with an offset), its source, its id. Orders facts for ever in one way.
@@ -23,6 +25,11 @@ class FactKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
         if finer:
             cut = self.time.replace(microsecond=self.time.microsecond - finer)
             msgspec.structs.force_setattr(self, "time", cut)
+
+    @classmethod
+    def of(cls, event: Event) -> FactKey:
+        """The key of what an event says."""
+        return cls(time=event.time, source=event.source, id=event.id)
 
     @property
     def ref(self) -> str:

@@ -1,47 +1,37 @@
-"""A rule laid beside the alerts of one invoice: what changes is stored, said and, where it is news, sent."""
+"""What a rule has found becomes of an alert: what changes is stored, said and, where it is news, sent."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from services.alerts.emits import alert_fact, notification_fact
-from services.alerts.model import alert as alerts
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
 from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, requeued, sent_as, suppressed
-from services.alerts.model.rules import receivable_overdue
 from services.alerts.rules import Rules
-from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, NOTIFICATIONS, Item, Owned
+from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, Owned
 from services.chassis.aggregate import Desk
 
 NEWS = ("raised", "reopened")
 
 
-def watch(desk: Desk, rules: Rules, key: str, card: Item, because: str, *, by_clock: bool = False) -> None:
-    """Store an invoice whose facts or whose day changed, with all that follows from it.
-
-    Bad news waits for the clock, good news does not: what would raise an alert is only marked as due now, and raised
-    when everything that lies unread has been read, for it may hold the payment.
+def follow(desk: Desk, rules: Rules, changes: Sequence[Change], *, by_clock: bool) -> bool:
+    """Store, say and send what changed in the alerts of one cause. Returns whether there is bad news left for the
+    clock: good news does not wait, bad news does until everything that lies unread has been read, for it may hold the
+    payment. Whoever asked then has to be due now.
     """
-    today = rules.day(desk.now)
-    params = rules.overdue_for(desk.get(ACCOUNTS), today)
-    changes: list[Change] = []
-    if card.alerts or receivable_overdue.may_stand(card.item, params, today):
-        found = receivable_overdue.episodes(card.item, params, today)
-        known = {name: owned.alert for name in card.alerts if (owned := desk.get(ALERTS, name)) is not None}
-        changes = alerts.reconcile(known, found, desk.now, today, because)
-    news = [change for change in changes if change.kind in NEWS]
-    due = receivable_overdue.next_due(card.item, params, today)
-    moment = rules.midnight(due) if due is not None else None
-    if news and not by_clock:
-        changes = [change for change in changes if change.kind not in NEWS]
-        moment = desk.now
     for change in changes:
-        _store(desk, rules, change)
-    ids = tuple(dict.fromkeys((*card.alerts, *(change.alert.alert_id for change in changes))))
-    desk.put(ITEMS, msgspec.structs.replace(card, alerts=ids), key, due=moment)
+        if by_clock or change.kind not in NEWS:
+            _store(desk, rules, change)
+    return not by_clock and any(change.kind in NEWS for change in changes)
+
+
+def told(changes: Sequence[Change], *, by_clock: bool) -> tuple[str, ...]:
+    """The ids of the alerts that `follow` has stored."""
+    return tuple(change.alert.alert_id for change in changes if by_clock or change.kind not in NEWS)
 
 
 def _store(desk: Desk, rules: Rules, change: Change) -> None:

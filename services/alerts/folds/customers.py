@@ -1,0 +1,64 @@
+"""Events about customers in: who answers for them, their limits, their names, their going."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from contracts.envelope import Event
+from contracts.events import lifecycle, profiles
+from services.alerts.model.account import Account, Grace, with_grace, with_owner, with_snapshot
+from services.alerts.model.account import Owned as OwnerFact
+from services.alerts.model.facts import FactKey
+from services.alerts.rules import Rules
+from services.alerts.store import (
+    ACCOUNTS,
+    ITEMS,
+)
+from services.alerts.watch.invoice import watch
+from services.alerts.watch.life import hand_over, keep
+from services.chassis.aggregate import Desk, cause_of
+
+
+def account_due(rules: Rules, desk: Desk, key: str, account: Account) -> None:
+    """The day has come for which another owner or grace period was announced."""
+    keep(desk, rules, account, by_clock=True)
+    for item, card in desk.all(ITEMS).items() if account.graces else ():
+        watch(desk, rules, item, card, "", by_clock=True)
+    hand_over(desk, rules)
+
+
+def owner_changed(rules: Rules, desk: Desk, event: Event) -> None:
+    """Who answers for the customer, from a day on."""
+    data = cast("lifecycle.OwnerChanged", event.data)
+    fact = OwnerFact(
+        valid_from=data.valid_from, key=FactKey.of(event), owner_id=data.owner_id, deputy_id=data.deputy_id
+    )
+    keep(desk, rules, with_owner(desk.get(ACCOUNTS) or Account(), fact))
+    hand_over(desk, rules)
+
+
+def limit_changed(rules: Rules, desk: Desk, event: Event) -> None:
+    """The customer's grace period travels with his limit; his invoices are judged by it from now on."""
+    data = cast("lifecycle.LimitChanged", event.data)
+    before = desk.get(ACCOUNTS) or Account()
+    after = with_grace(before, Grace(valid_from=data.valid_from, key=FactKey.of(event), days=data.grace_days))
+    cards = desk.all(ITEMS) if data.grace_days is not None or before.graces else {}
+    keep(desk, rules, after)
+    for key, card in cards.items():
+        watch(desk, rules, key, card, cause_of(event))
+
+
+def profile_erased(rules: Rules, desk: Desk, event: Event) -> None:
+    """The customer is forgotten; what law keeps stays in the ledger without him."""
+    desk.erase_subject()
+
+
+def profile_changed(rules: Rules, desk: Desk, event: Event) -> None:
+    """The customer's name, for the mails about him."""
+    data = cast("profiles.ProfileChanged", event.data)
+    if data.kind not in ("person", "organisation"):
+        return
+    held = desk.get(ACCOUNTS) or Account()
+    account = with_snapshot(held, data.name or "", data.revision)
+    if account is not held:
+        keep(desk, rules, account)
