@@ -12,19 +12,12 @@ from services.alerts.model.ageing import Aged
 from services.alerts.model.ageing import age as age_books
 from services.alerts.model.rates import RateMissing
 from services.alerts.plain.books import open_books
+from services.alerts.plain.options import complain, parsed_day
 from services.alerts.plain.report import as_json, csv_tables, show
 from services.alerts.plain.sources import read_sources
-from services.alerts.plain.tables import Unreadable, parse_day, write_tables
+from services.alerts.plain.tables import Unreadable, write_tables
 
-_SHOWN: Final = 20
 _REFUSED: Final = 2
-
-
-def _day(text: str) -> date:
-    try:
-        return parse_day(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def age(
@@ -37,7 +30,7 @@ def age(
         typer.Option(help="CSV file of what settled them"),
     ],
     as_of: Annotated[
-        date, typer.Option(parser=_day, metavar="DATE", help="the day, such as 2026-01-31; its end counts")
+        date, typer.Option(parser=parsed_day, metavar="DATE", help="the day, such as 2026-01-31; its end counts")
     ],
     limits: Annotated[Path | None, typer.Option(help="CSV file of credit limits")] = None,
     rates: Annotated[Path | None, typer.Option(help="CSV file of exchange rates")] = None,
@@ -91,12 +84,12 @@ def age(
         books = open_books(sources)
         aged = age_books(books.items, books.settlements, as_of, sources.limits, sources.rates)
     except Unreadable as unreadable:
-        _complain([str(problem) for problem in unreadable.problems])
+        complain([str(problem) for problem in unreadable.problems])
         raise typer.Exit(_REFUSED) from None
     except RateMissing as missing:
-        _complain([str(missing)])
+        complain([str(missing)])
         raise typer.Exit(_REFUSED) from None
-    _complain([f"note: {note}" for note in books.notes])
+    complain([f"note: {note}" for note in books.notes])
     _give(aged, as_of, out, as_json_)
 
 
@@ -106,7 +99,7 @@ def _give(aged: Aged, as_of: date, out: Path | None, as_json_: bool) -> None:
         try:
             write_tables(tables)
         except OSError as error:
-            _complain([f"{error.filename or out} cannot be written ({error.strerror}); choose another --out"])
+            complain([f"{error.filename or out} cannot be written ({error.strerror}); choose another --out"])
             raise typer.Exit(1) from None
         if not as_json_:
             for path, _, rows in tables:
@@ -117,10 +110,3 @@ def _give(aged: Aged, as_of: date, out: Path | None, as_json_: bool) -> None:
         from rich.console import Console  # noqa: PLC0415 - only here, so that the command starts quickly
 
         show(aged, as_of.isoformat(), Console())
-
-
-def _complain(lines: list[str]) -> None:
-    for line in lines[:_SHOWN]:
-        typer.echo(line, err=True)
-    if len(lines) > _SHOWN:
-        typer.echo(f"... and {len(lines) - _SHOWN} more", err=True)
