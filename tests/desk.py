@@ -13,7 +13,7 @@ back between two batches, and events through their wire form, so that what would
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,13 +23,13 @@ import msgspec
 
 from contracts.envelope import Event, decode, encode, encode_data
 from contracts.payload import Payload
-from services.chassis.aggregate import Head, Part, State, Stored, cause_of
+from services.chassis.aggregate import Desk, Head, Part, State, Stored, cause_of
 from services.chassis.fold import Folded, fold_subject
 from services.chassis.mongo import CODEC, Doc, from_doc
 from services.chassis.plan import body, number, settle
 from services.chassis.refold import difference, rebuild
 from services.chassis.service import Service
-from services.chassis.work import Dead, Work, event_work, tick_work
+from services.chassis.work import Dead, Work, act_work, event_work, tick_work
 
 P = TypeVar("P", bound=Payload)
 T = TypeVar("T", bound=msgspec.Struct)
@@ -96,6 +96,12 @@ class TestDesk:
             assert isinstance(head, Head)
             self._apply(at, [tick_work(kind, head, tick, at[1], key, moment)])
         self.now = max(self.now, to)
+        return self.said[before:]
+
+    def act(self, head: Head[Any], subject: str, act: Callable[[Desk], None]) -> list[Event]:
+        """What the service does by itself for a subject now; returns what was said."""
+        before = len(self.said)
+        self._apply((head.name, subject), [act_work(head, subject, self.now, "act", act)])
         return self.said[before:]
 
     def value(self, kind: Head[T] | Part[T], subject: str, key: str = "") -> T | None:

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.alerts import api_decisions
+from services.alerts import api_cadence, api_credit, api_decisions
 from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, parts, problems, saw
 from services.alerts.decided import version_of
 from services.alerts.privacy import export
@@ -30,9 +30,16 @@ ACCESS: Final[Access] = {
     ("GET", "/alerts/{id}"): READERS,
     ("GET", "/customers/{id}/receivables"): READERS,
     ("GET", "/customers/{id}/export"): only(Role.ADMIN),
+    **api_cadence.ACCESS,
+    **api_credit.ACCESS,
     **api_decisions.ACCESS,
 }
-PERSONAL: Final = {("GET", "/customers/{id}/receivables"): "id", ("GET", "/customers/{id}/export"): "id"}
+PERSONAL: Final = {
+    ("GET", "/customers/{id}/receivables"): "id",
+    ("GET", "/customers/{id}/export"): "id",
+    **api_cadence.PERSONAL,
+    **api_credit.PERSONAL,
+}
 Held = dict[str, list[dict[str, Any]]]
 router = APIRouter()
 
@@ -41,7 +48,7 @@ def build(runtime: Runtime, rules: Rules) -> FastAPI:
     """The service's HTTP application on an open runtime."""
     app = create_app(
         runtime.settings,
-        routers=[router, api_decisions.router],
+        routers=[router, api_cadence.router, api_credit.router, api_decisions.router],
         access=ACCESS,
         personal=PERSONAL,
         health=runtime.health,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from services.alerts.api import build
+from services.alerts.fitting import Fitter
 from services.alerts.handlers import alerts_service
 from services.alerts.pipeline.deliver import couriers
 from services.alerts.settings import AlertsSettings
-from services.chassis.runtime import Runtime
+from services.chassis.runtime import Runtime, Worker
 
 
 async def serve(settings: AlertsSettings) -> None:
     """Serve until told to stop."""
     rules = settings.rules
     runtime = await Runtime.open(alerts_service(rules), settings)
-    await runtime.run(build(runtime, rules), couriers(runtime, settings))
+    workers: list[Worker] = [*couriers(runtime, settings), Fitter(runtime, rules, settings.alerts_refit_days)]
+    await runtime.run(build(runtime, rules), workers)

@@ -22,6 +22,7 @@ from services.alerts.model.alert import Alert, ChangeKind
 from services.alerts.model.notification import Notification
 
 FACTS_MOST = 50
+MONEY = ("open", "total", "exposure", "limit", "orders")  # figures that are amounts in the alert's currency
 
 
 def alert_fact(alert: Alert, kind: ChangeKind, now: datetime, owner_id: str) -> Payload | None:
@@ -40,6 +41,7 @@ def alert_fact(alert: Alert, kind: ChangeKind, now: datetime, owner_id: str) -> 
             figures=figures(alert),
             because=list(alert.opened_by[:FACTS_MOST]) or None,
             owner_id=owner_id or None,
+            company=alert.figures.get("company"),
         )
     if kind == "updated":
         return AlertUpdated(
@@ -68,12 +70,12 @@ def amounts(alert: Alert) -> dict[str, Money] | None:
     currency = alert.figures.get("currency")
     if currency is None:
         return None
-    return {name: Money(Decimal(alert.figures[name]), currency) for name in ("open", "total") if name in alert.figures}
+    return {name: Money(Decimal(alert.figures[name]), currency) for name in MONEY if name in alert.figures}
 
 
 def figures(alert: Alert) -> dict[str, str | int | float | bool]:
     """The alert's other figures, by name; counts as numbers."""
-    named = {name: text for name, text in alert.figures.items() if name not in ("open", "total", "currency")}
+    named = {name: text for name, text in alert.figures.items() if name not in (*MONEY, "currency")}
     return {name: int(text) if name == "days_past_due" else text for name, text in named.items()}
 
 

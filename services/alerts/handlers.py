@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from contracts.envelope import Event
-from contracts.events import lifecycle, profiles, staff, trade
+from contracts.events import alerts, lifecycle, profiles, staff, trade
 from contracts.payload import Payload
 from services.alerts import decided
 from services.alerts.folds.books import (
@@ -23,10 +23,30 @@ from services.alerts.folds.books import (
 )
 from services.alerts.folds.colleagues import staff_left, staff_told
 from services.alerts.folds.customers import account_due, limit_changed, owner_changed, profile_changed, profile_erased
+from services.alerts.folds.orders import ORDERED
+from services.alerts.folds.priors import prior_fitted
+from services.alerts.folds.purchases import BOUGHT
+from services.alerts.folds.purchases import NEEDS as PURCHASES_NEEDED
+from services.alerts.learning import learn
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
-from services.alerts.store import ACCOUNTS, ALERTS, ITEMS, NOTES, NOTIFICATIONS, SETTLEMENTS, STAFF
+from services.alerts.store import (
+    ACCOUNTS,
+    ALERTS,
+    CREDIT,
+    ITEMS,
+    NOTES,
+    NOTIFICATIONS,
+    ORDERS,
+    PRIORS,
+    PURCHASES,
+    RHYTHMS,
+    SETTLEMENTS,
+    STAFF,
+)
+from services.alerts.watch.credit import credit_due
+from services.alerts.watch.rhythm import rhythm_due
 from services.chassis.aggregate import Desk
 from services.chassis.service import Service
 
@@ -34,7 +54,9 @@ from services.chassis.service import Service
 def alerts_service(rules: Rules) -> Service:
     """The alerts service under the given rules."""
     service = Service("alerts", feeds=("rapport.trade",), books=tuple(payload.TYPE for payload in BOOKS))
-    service.stores(ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ALERTS, NOTIFICATIONS, NOTES)
+    service.stores(
+        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, NOTIFICATIONS, NOTES
+    )
     folds: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
         trade.InvoiceIssued: invoice_issued,
         trade.InvoiceCorrected: invoice_corrected,
@@ -45,20 +67,27 @@ def alerts_service(rules: Rules) -> Service:
         trade.DebtWrittenOff: partial(document, kind="write_off"),
         trade.PaymentApplied: payment_applied,
         trade.PaymentReversed: payment_reversed,
+        **BOUGHT,
+        **ORDERED,
         lifecycle.OwnerChanged: owner_changed,
         lifecycle.LimitChanged: limit_changed,
         lifecycle.ProfileErased: profile_erased,
     }
+    needed = NEEDS | PURCHASES_NEEDED
     for payload, fold in folds.items():
-        service.on(payload, ACCOUNTS, needs=NEEDS.get(payload))(partial(fold, rules))
+        service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(fold, rules))
     service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
+    service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
     decided.register(service)
     service.due(ITEMS)(partial(item_due, rules))
+    service.due(RHYTHMS)(partial(rhythm_due, rules))
     service.due(ACCOUNTS)(partial(account_due, rules))
+    service.due(CREDIT)(partial(credit_due, rules))
     service.after_refold(ACCOUNTS)(partial(compare, rules))
     service.eraser = partial(profile_erased, rules)
     service.exporter = export
+    service.opening = partial(learn, rules)
     return service

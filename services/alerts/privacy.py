@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.chassis.mongo import Database, Doc, find
 
-KINDS = ("items", "settlements", "alerts", "notifications", "notes")
+KINDS = ("items", "settlements", "purchases", "rhythms", "alerts", "notifications", "notes")
 
 
 async def export(db: Database, subject: str) -> dict[str, list[Doc]]:

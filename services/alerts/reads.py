@@ -11,6 +11,8 @@ from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
+from services.alerts.model.order import Order
+from services.alerts.model.rules import receivable_over_limit
 from services.alerts.model.settlement import Settlement
 from services.alerts.model.staff import Colleague, gone
 from services.alerts.store import (
@@ -19,11 +21,14 @@ from services.alerts.store import (
     ITEMS,
     NOTES,
     NOTIFICATIONS,
+    ORDERS,
+    RHYTHMS,
     SETTLEMENTS,
     STAFF,
     Item,
     Note,
     Owned,
+    RhythmCard,
     invoice_key,
 )
 from services.alerts.why import Behind, Found, invoice_of, last_accepted, refs
@@ -124,28 +129,44 @@ async def with_names(db: Database, cards: list[Owned]) -> list[Found]:
 async def alert_whole(db: Database, alert_id: str, customer: str) -> tuple[Found, Behind]:
     """An alert with all that it rests on, of one moment. Raises Problem 404 where it has gone meanwhile."""
 
-    async def read() -> tuple[Owned, OpenItem | None, dict[str, Notification]]:
+    async def read() -> tuple[Owned, OpenItem | None, list[OpenItem], dict[str, Notification]]:
         owned = await alert_card(db, alert_id)
         if owned is None:
             raise missing("alert", alert_id)
-        return owned, await _item(db, owned.alert), await notifications_of(db, [alert_id])
+        items = await items_of(db, customer) if owned.alert.rule == receivable_over_limit.RULE else []
+        return owned, await _item(db, owned.alert), items, await notifications_of(db, [alert_id])
 
-    account, (owned, item, notifications) = await steady(db, customer, read)
+    account, (owned, item, items, notifications) = await steady(db, customer, read)
     account = account or Account()
     texts = await _texts(db, owned.alert)
     rows = await find(db, LEDGER, {"_id": {"$in": refs(owned.alert, item)}, "s": customer})
-    behind = Behind(account, item, {row["_id"]: row for row in rows}, texts, notifications)
+    behind = Behind(account, item, {row["_id"]: row for row in rows}, texts, notifications, items)
     return Found(owned, account.name, alert_id in last_accepted(notifications.values())), behind
 
 
 async def books_of(db: Database, customer: str) -> tuple[list[OpenItem], list[Settlement]]:
     """All invoices and settlements of a customer."""
-    items = await find(db, ITEMS.name, {"s": customer}, sort=[("k", 1)])
     settlements = await find(db, SETTLEMENTS.name, {"s": customer}, sort=[("k", 1)])
-    return (
-        [from_doc(row["state"], Item).item for row in items],
-        [from_doc(row["state"], Settlement) for row in settlements],
-    )
+    return await items_of(db, customer), [from_doc(row["state"], Settlement) for row in settlements]
+
+
+async def items_of(db: Database, customer: str) -> list[OpenItem]:
+    """All invoices of a customer."""
+    rows = await find(db, ITEMS.name, {"s": customer}, sort=[("k", 1)])
+    return [from_doc(row["state"], Item).item for row in rows]
+
+
+async def credit_of(db: Database, customer: str) -> tuple[list[OpenItem], list[Settlement], list[Order]]:
+    """All that counts against a customer's credit limits."""
+    items, settlements = await books_of(db, customer)
+    rows = await find(db, ORDERS.name, {"s": customer}, sort=[("k", 1)])
+    return items, settlements, [from_doc(row["state"], Order) for row in rows]
+
+
+async def rhythm_of(db: Database, customer: str) -> RhythmCard:
+    """The customer's rhythm; an empty one before his first purchase."""
+    rows = await find(db, RHYTHMS.name, {"_id": RHYTHMS.doc_id(customer, "")}, limit=1)
+    return from_doc(rows[0]["state"], RhythmCard) if rows else RhythmCard()
 
 
 async def event_row(db: Database, source: str, event_id: str) -> Doc | None:
@@ -207,7 +228,10 @@ async def _head(db: Database, customer: str) -> Doc:
 
 
 async def _item(db: Database, alert: Alert) -> OpenItem | None:
-    key = invoice_key(*invoice_of(alert))
+    company, invoice_id = invoice_of(alert)
+    if not invoice_id:
+        return None
+    key = invoice_key(company, invoice_id)
     rows = await find(db, ITEMS.name, {"_id": ITEMS.doc_id(alert.subject, key)}, limit=1)
     return from_doc(rows[0]["state"], Item).item if rows else None
 

@@ -8,24 +8,12 @@ from datetime import date
 from pydantic import BaseModel
 
 from services.alerts.model.ageing import AgeingRow, age
-from services.alerts.model.open_item import BUCKETS, OpenItem, disputed_on, excess_on, unusable
+from services.alerts.model.open_item import BUCKETS, OpenItem, excess_on, unusable
 from services.alerts.model.settlement import Settlement, credit_on, misfits, on_account, over_applied
-from services.alerts.views import EntryView, MoneyView
+from services.alerts.money_view import MoneyView
+from services.alerts.views import EntryView, OpenItemView
 from services.alerts.why import entry_view
-
-
-class OpenItemView(BaseModel):
-    """An invoice with something open; `days_past_due` is below zero before the due date."""
-
-    invoice: str
-    company: str | None = None
-    issued_on: date
-    due_on: date
-    total: MoneyView
-    open: MoneyView
-    days_past_due: int
-    bucket: str
-    disputed: bool
+from services.alerts.why_over_limit import open_items
 
 
 class AgeingView(BaseModel):
@@ -113,31 +101,13 @@ def receivables(
         customer_name=name or None,
         as_of=as_of,
         ageing=[_ageing(row) for row in aged.ageing],
-        open_items=sorted(_open(items, as_of), key=lambda one: (one.total.currency, one.due_on, one.invoice)),
+        open_items=sorted(open_items(items, as_of), key=lambda one: (one.total.currency, one.due_on, one.invoice)),
         unapplied=list(_unapplied(settlements, as_of)),
         overpaid=list(_overpaid(items, as_of)),
         waiting_invoices=list(_waiting(items, as_of)),
         waiting_documents=[_waiting_document(one) for one in settlements if one.waiting],
         unusable=[*_without_rate(items, as_of), *_misfits(settlements)],
     )
-
-
-def _open(items: Sequence[OpenItem], as_of: date) -> Iterator[OpenItemView]:
-    for item in items:
-        facts = item.invoice
-        for row in age([item], (), as_of).open_items:
-            if facts is not None:
-                yield OpenItemView(
-                    invoice=row.invoice,
-                    company=item.company or None,
-                    issued_on=facts.issued_on,
-                    due_on=row.due_date,
-                    total=MoneyView.of(facts.total, row.currency),
-                    open=MoneyView.of(row.open, row.currency),
-                    days_past_due=row.days_past_due,
-                    bucket=row.bucket,
-                    disputed=disputed_on(item, as_of),
-                )
 
 
 def _ageing(row: AgeingRow) -> AgeingView:

@@ -9,7 +9,9 @@ from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from services.alerts.cadence import Cadence
 from services.alerts.model.account import Account, grace_on
+from services.alerts.model.rules.receivable_over_limit import Params as CreditParams
 from services.alerts.model.rules.receivable_overdue import Params
 
 
@@ -19,6 +21,8 @@ class Rules:
 
     zone: ZoneInfo
     overdue: Params = field(default_factory=Params)
+    credit: CreditParams = field(default_factory=CreditParams)
+    cadence: Cadence = field(default_factory=Cadence)
 
     def day(self, moment: datetime) -> date:
         """The company's date at a moment."""

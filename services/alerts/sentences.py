@@ -8,7 +8,8 @@ from decimal import Decimal
 from services.alerts.channels.render import day, money
 from services.alerts.channels.words import WORDS, Language, say, say_number
 from services.alerts.model.alert import WITHDRAWN, Alert
-from services.alerts.views import AlertCard, FiguresView, MoneyView, RuleView, Sentences
+from services.alerts.money_view import MoneyView
+from services.alerts.views import AlertCard, FiguresView, RuleView, Sentences
 
 _STEPS = ("next.call", "next.check", "next.dispute")
 

@@ -7,8 +7,10 @@ from typing import ClassVar, Literal
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
+from services.alerts.cadence import DEFAULT_BUDGET, Cadence, check_country
 from services.alerts.channels.mail import SmtpSettings
 from services.alerts.channels.webhook import Keyring
+from services.alerts.model.rules.receivable_over_limit import Params as CreditParams
 from services.alerts.model.rules.receivable_overdue import Params
 from services.alerts.rules import Rules
 from services.chassis.outward import Rules as OutwardRules
@@ -25,6 +27,21 @@ class AlertsSettings(Settings):
         0, "Days after the due date before an invoice counts as overdue, where the customer has none of his own.",
         unit="days", ge=0, le=365,
     )  # fmt: skip
+    alerts_exposure_orders: bool = setting(
+        False, "Whether open orders count against the credit limit, beside what is invoiced and not paid."
+    )
+    alerts_cadence_budget: float = setting(
+        DEFAULT_BUDGET,
+        "Unfounded alarms about slower purchases that are put up with, for each customer and year. More of them means "
+        "earlier warning.",
+        unit="alarms", gt=0, le=5,
+    )  # fmt: skip
+    alerts_refit_days: int = setting(
+        91, "How often what is typical of all customers is fitted again; 0: never.", unit="days", ge=0, le=3660
+    )
+    alerts_holidays: str = setting(
+        "CN", "Country (ISO 3166) on whose public holidays nobody is expected to buy; empty: none."
+    )
     smtp_host: str = setting("127.0.0.1", "Mail server that takes the alerts' mails.")
     smtp_port: int = setting(25, "Its port.", ge=1, le=65535)
     smtp_tls: Literal["none", "starttls", "tls"] = setting("none", "How the mail server is spoken to.")
@@ -64,6 +81,12 @@ class AlertsSettings(Settings):
             timeout_s=self.smtp_timeout_seconds,
         )
 
+    @field_validator("alerts_holidays")
+    @classmethod
+    def _country_is_known(cls, country: str) -> str:
+        check_country(country)
+        return country
+
     @field_validator("webhook_secrets")
     @classmethod
     def _secrets_can_sign(cls, secrets: SecretStr) -> SecretStr:
@@ -95,4 +118,9 @@ class AlertsSettings(Settings):
     @property
     def rules(self) -> Rules:
         """The rules' parameters."""
-        return Rules(self.zone, Params(grace_days=self.grace_days))
+        return Rules(
+            self.zone,
+            Params(grace_days=self.grace_days),
+            credit=CreditParams(orders=self.alerts_exposure_orders),
+            cadence=Cadence(self.alerts_cadence_budget, self.alerts_holidays),
+        )

@@ -4,12 +4,19 @@ under its version.
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
+from services.alerts.model.cadence.course import Course
+from services.alerts.model.cadence.priors import Priors
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
+from services.alerts.model.order import Order
+from services.alerts.model.purchase import Purchase
+from services.alerts.model.rules.receivable_over_limit import Standing
 from services.alerts.model.settlement import Settlement
 from services.alerts.model.staff import Colleague
 from services.chassis.aggregate import Head, Part
@@ -23,11 +30,43 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alerts: tuple[str, ...] = ()
 
 
+class Credit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What stands of a credit limit being passed; of one company's limit, or of that for all (empty)."""
+
+    company: str = ""
+    standing: Standing | None = None
+
+
 class Owned(msgspec.Struct, frozen=True, kw_only=True):
     """An alert with the staff id of who answers for it now: readers are shown their own."""
 
     alert: Alert
     owner_id: str = ""
+
+
+class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A customer's cadence, with the ids of all alerts it has caused. `ahead`: the first purchase day known that lies
+    ahead; it does not count before it has come.
+    """
+
+    course: Course = Course()
+    ahead: date | None = None
+    alerts: tuple[str, ...] = ()
+
+
+class FittedPrior(msgspec.Struct, frozen=True, kw_only=True):
+    """Priors of the cadence in force from `valid_from`, fitted on days up to `fitted_to` with `n` customers judged."""
+
+    valid_from: date
+    fitted_to: date
+    n: int
+    priors: Priors
+
+
+class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All there have been, by day."""
+
+    fitted: tuple[FittedPrior, ...] = ()
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +83,7 @@ ACCOUNTS = Head(
         Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
         for who in ("owner_id", "deputy_id")
     ),
-    copied=("name", "revision"),
+    copied=("name", "revision", "role"),
     clocked=True,
 )
 STAFF = Head(
@@ -52,8 +91,20 @@ STAFF = Head(
     Colleague,
     indexes=(Index((("state.token_subject", 1),), partial={"state.token_subject": {"$exists": True}}),),
 )
+PRIORS = Head("priors", KnownPriors)  # its one subject is the model they are of
 ITEMS = Part("items", Item, ACCOUNTS, clocked=True)
 SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
+ORDERS = Part("orders", Order, ACCOUNTS)
+CREDIT = Part("credit", Credit, ACCOUNTS, clocked=True)
+PURCHASES = Part("purchases", Purchase, ACCOUNTS)
+# Newer priors find by `latest` whose open deadline they have to solve; who has none costs the index nothing.
+RHYTHMS = Part(
+    "rhythms",
+    RhythmCard,
+    ACCOUNTS,
+    clocked=True,
+    indexes=(Index((("state.course.latest", 1),), partial={"state.course.latest": {"$exists": True}}),),
+)
 ALERTS = Part(
     "alerts",
     Owned,
@@ -82,3 +133,5 @@ def invoice_key(company: str | None, invoice_id: str) -> str:
 
 
 document_key = invoice_key  # settlements are numbered in the same way
+order_key = invoice_key  # and so are orders
+purchase_key = invoice_key

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.money import AMOUNT_PATTERN, CURRENCY_PATTERN, Money
-from contracts.refusal import Refused
 from services.alerts.decided import BY_PERSON
 from services.alerts.model.decisions import MOST_TEXT
+from services.alerts.money_view import MoneyView
 
 Severity = Literal["notice", "warning", "serious", "critical"]
 ShownState = Literal["raised", "notified", "acknowledged", "snoozed", "resolved"]
 Note = Annotated[str | None, Field(description="Your words; they stay in this service.", max_length=MOST_TEXT)]
 Word = Annotated[str, Field(description="A code of your own choice.", max_length=64, pattern=r"^[A-Za-z0-9][\w./-]*$")]
-
-
-class MoneyView(BaseModel):
-    """An exact amount."""
-
-    amount: Annotated[str, Field(pattern=AMOUNT_PATTERN, examples=["12.50"])]
-    currency: Annotated[str, Field(pattern=CURRENCY_PATTERN, examples=["CNY"])]
-
-    @model_validator(mode="after")
-    def _is_money(self) -> MoneyView:
-        try:
-            self.money()
-        except Refused as refused:
-            raise ValueError(refused.message) from refused
-        return self
-
-    def money(self) -> Money:
-        """As the code has it. Raises Refused `bad_money`."""
-        return Money.from_wire({"amount": self.amount, "currency": self.currency})
-
-    @classmethod
-    def of(cls, amount: Decimal, currency: str) -> MoneyView:
-        """As it is shown, with all decimals of its currency."""
-        return cls(**Money(amount, currency).to_wire())
 
 
 # What people send.
@@ -106,7 +80,9 @@ class Resolution(Sent):
 
 
 class AlertCard(BaseModel):
-    """An alert in a list. `open`, `total` are what they were when it last changed; `days_past_due` is today's."""
+    """An alert in a list. Amounts are what they were when it last changed; `days_past_due` is today's. `utilisation`:
+    exposure / limit, absent under a limit of zero.
+    """
 
     id: str
     rule: str
@@ -124,6 +100,9 @@ class AlertCard(BaseModel):
     open: MoneyView | None = None
     due_on: date | None = None
     days_past_due: int | None = None
+    limit: MoneyView | None = None
+    exposure: MoneyView | None = None
+    utilisation: str | None = None
     closed_on: date | None = None
     outcome: str | None = None
     resolved_by: str | None = None
@@ -158,9 +137,26 @@ class RuleView(BaseModel):
     """The rule and what it was told for this customer; `stages` are days past due at which the next one begins."""
 
     name: str
-    grace_days: int
-    stages: list[int]
+    grace_days: int | None = None
+    stages: list[int] = []
+    notice: str | None = Field(default=None, description="The share of the limit from which on a notice stands.")
+    orders_count: bool | None = Field(default=None, description="Whether open orders count against the limit.")
+    budget: float | None = Field(default=None, description="Unfounded alarms a customer-year that are put up with.")
     level: Literal["default", "group", "customer"]
+
+
+class RhythmFigures(BaseModel):
+    """The rhythm on the day of alarm; days. `p`: how often by chance he would be silent for so long. `bought_since`:
+    purchase days after it, up to its end.
+    """
+
+    kind: Literal["stop", "slowdown"]
+    last_purchase: date
+    usual_gap: str
+    expected_by: date
+    silent_days: int
+    p: str
+    bought_since: int
 
 
 class FiguresView(BaseModel):
@@ -173,6 +169,12 @@ class FiguresView(BaseModel):
     due_on: date | None = None
     days_past_due: int | None = None
     bucket: str | None = None
+    limit: MoneyView | None = None
+    exposure: MoneyView | None = None
+    utilisation: str | None = None
+    orders: MoneyView | None = None
+    not_counted: list[MoneyView] | None = None
+    rhythm: RhythmFigures | None = None
 
 
 class EntryView(BaseModel):
@@ -204,6 +206,29 @@ class InvoiceView(BaseModel):
     settled: list[EntryView]
 
 
+class OpenItemView(BaseModel):
+    """An invoice with something open; `days_past_due` is below zero before the due date."""
+
+    invoice: str
+    company: str | None = None
+    issued_on: date
+    due_on: date
+    total: MoneyView
+    open: MoneyView
+    days_past_due: int
+    bucket: str
+    disputed: bool
+
+
+class LimitInForce(BaseModel):
+    """The credit limit an alert is about, as it is today. Without `limit`: not checked."""
+
+    company: str | None = None
+    limit: MoneyView | None = None
+    valid_from: date
+    event: str
+
+
 class Sentences(BaseModel):
     """Why it was raised, or ended, and what to do, in the language of the answer."""
 
@@ -213,12 +238,16 @@ class Sentences(BaseModel):
 
 
 class Why(BaseModel):
-    """Why there is this alert: in words, in numbers, the rule, the invoice and the events."""
+    """Why there is this alert: in words, in numbers, the rule, the events, and what it is about: the invoice, or the
+    limit and the invoices with the most open.
+    """
 
     sentences: Sentences
     figures: FiguresView
     rule: RuleView
     invoice: InvoiceView | None = None
+    limit: LimitInForce | None = None
+    largest: list[OpenItemView] | None = None
     events: list[EventView]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, cast
@@ -23,8 +23,11 @@ from services.alerts.model.open_item import (
     open_on,
     unusable,
 )
+from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
+from services.alerts.money_view import MoneyView
 from services.alerts.rules import Rules
 from services.alerts.sentences import sentences
+from services.alerts.sentences_rhythm import rhythm_sentences
 from services.alerts.store import Owned
 from services.alerts.views import (
     AlertCard,
@@ -34,9 +37,9 @@ from services.alerts.views import (
     EventView,
     FiguresView,
     InvoiceView,
-    MoneyView,
     NotificationView,
     PromiseView,
+    RhythmFigures,
     RuleView,
     Severity,
     ShownState,
@@ -44,6 +47,7 @@ from services.alerts.views import (
     Why,
     WorkedView,
 )
+from services.alerts.why_over_limit import LimitWhy
 from services.chassis.mongo import Doc
 
 
@@ -65,12 +69,14 @@ class Behind:
     rows: Mapping[str, Doc]
     texts: Mapping[str, str]
     notifications: Mapping[str, Notification]
+    items: Sequence[OpenItem] = ()  # all of the customer's, where the alert is about what he owes in all
 
 
 def invoice_of(alert: Alert) -> tuple[str, str]:
-    """Company and number of the invoice that is the alert's cause (see OpenItem.cause)."""
-    _, company, invoice_id = alert.cause.split("/")
-    return unquote(company), unquote(invoice_id)
+    """Company and number of the invoice that is the alert's cause (see OpenItem.cause); both empty for another one."""
+    kind, _, rest = alert.cause.partition("/")
+    company, _, invoice_id = rest.partition("/")
+    return (unquote(company), unquote(invoice_id)) if kind == "invoice" else ("", "")
 
 
 def last_accepted(notifications: Iterable[Notification]) -> frozenset[str]:
@@ -97,8 +103,8 @@ def card(found: Found, now: datetime, today: date) -> AlertCard:
         stage=alert.stage,
         customer=alert.subject,
         customer_name=found.customer_name or None,
-        company=company or None,
-        invoice=invoice_id,
+        company=company or figures.get("company"),
+        invoice=invoice_id or None,
         owner_id=found.owned.owner_id or None,
         opened_on=alert.opened_on,
         raised_at=alert.raised_at,
@@ -106,6 +112,9 @@ def card(found: Found, now: datetime, today: date) -> AlertCard:
         open=_figure(figures, "open"),
         due_on=due_on,
         days_past_due=(_day_of(alert, today) - due_on).days if due_on is not None else None,
+        limit=_figure(figures, "limit"),
+        exposure=_figure(figures, "exposure"),
+        utilisation=figures.get("utilisation"),
         closed_on=alert.closed_on,
         outcome=alert.outcome,
         resolved_by=alert.resolved_by or None,
@@ -125,27 +134,39 @@ def view(found: Found, behind: Behind, rules: Rules, language: Language, now: da
     """An alert with why."""
     alert, today = found.owned.alert, rules.day(now)
     shown = card(found, now, today)
-    figures = figures_view(alert, behind.item, today)
-    rule = rule_view(alert, behind.account, rules, figures.as_of)
     return AlertView(
         **shown.model_dump(),
         because=list(alert.because),
         worked=_worked(alert.worked),
-        why=Why(
-            sentences=sentences(alert, shown, figures, rule, language),
-            figures=figures,
-            rule=rule,
-            invoice=invoice_view(behind.item, today) if behind.item is not None else None,
-            events=list(events(alert, behind)),
-        ),
+        why=_why(alert, shown, behind, rules, language, today),
         timeline=[_moment(entry, behind.texts) for entry in woken(alert, now).timeline],
         notifications=[notification_view(key, one) for key, one in behind.notifications.items()],
+    )
+
+
+def _why(alert: Alert, shown: AlertCard, behind: Behind, rules: Rules, language: Language, today: date) -> Why:
+    if alert.rule == receivable_over_limit.RULE:
+        day = _day_of(alert, today)
+        about = LimitWhy(alert, shown, behind.account, behind.items, rules, language, day)
+        return about.why(list(events(alert, behind)))
+    figures = figures_view(alert, behind.item, today)
+    rule = rule_view(alert, behind.account, rules, figures.as_of)
+    return Why(
+        sentences=rhythm_sentences(alert, shown, figures, rule, behind.account.role, language)
+        if alert.rule == purchase_slowdown.RULE
+        else sentences(alert, shown, figures, rule, language),
+        figures=figures,
+        rule=rule,
+        invoice=invoice_view(behind.item, today) if behind.item is not None else None,
+        events=list(events(alert, behind)),
     )
 
 
 def figures_view(alert: Alert, item: OpenItem | None, today: date) -> FiguresView:
     """The numbers at the end of the day it ended, or of today."""
     day = _day_of(alert, today)
+    if alert.rule == purchase_slowdown.RULE:
+        return FiguresView(as_of=day, rhythm=RhythmFigures.model_validate(alert.figures))
     facts = item.invoice if item is not None else None
     if item is None or facts is None:
         return FiguresView(as_of=day, total=_figure(alert.figures, "total"), open=_figure(alert.figures, "open"))
@@ -163,6 +184,8 @@ def figures_view(alert: Alert, item: OpenItem | None, today: date) -> FiguresVie
 
 def rule_view(alert: Alert, account: Account, rules: Rules, day: date) -> RuleView:
     """The rule's parameters for this customer on a day, and at which level they were set."""
+    if alert.rule == purchase_slowdown.RULE:
+        return RuleView(name=alert.rule, budget=rules.cadence.budget, level="default")
     params = rules.overdue_for(account, day)
     own = grace_on(account, day, -1) >= 0
     return RuleView(

@@ -121,6 +121,8 @@ class Runtime:
             try:
                 kinds = [kind.collection() for kind in self.service.kinds.values()]
                 await ensure(self.db, [*OWN, *kinds, *self.service.extra])
+                if self.service.opening is not None:
+                    await self.service.opening(self.db)
                 await self.sessions.open()
             except PyMongoError as error:
                 if not heals(error):

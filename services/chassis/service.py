@@ -26,6 +26,7 @@ Fold = Callable[[Desk, Event], None]
 Needs = Callable[[Event], Iterable[tuple[Kind, str]]]
 Tick = Callable[[Desk, str, Any], None]
 AfterRefold = Callable[[Desk, "Before"], None]
+Opening = Callable[[Database], Awaitable[object]]
 Export = Callable[[Database, str], Awaitable[dict[str, list[Doc]]]]
 
 
@@ -68,6 +69,7 @@ class Service:
     refolded: dict[str, AfterRefold] = field(default_factory=dict)
     eraser: Fold | None = None
     exporter: Export | None = None
+    opening: Opening | None = None  # what its folds rest on beside their desk is read before the first of them
     extra: tuple[Collection, ...] = ()
     books: tuple[str, ...] = ()  # event types whose ledger rows law keeps after an erasure, without subject
     snapshots: tuple[str, ...] = ()  # compacted topics with content about a subject: a tombstone ends him there

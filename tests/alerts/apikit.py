@@ -26,7 +26,7 @@ from services.alerts.handlers import alerts_service
 from services.alerts.model import notification as messages
 from services.alerts.model.notification import Notification
 from services.alerts.settings import AlertsSettings
-from services.alerts.store import ACCOUNTS, ITEMS, NOTIFICATIONS, Item, invoice_key
+from services.alerts.store import ACCOUNTS, CREDIT, ITEMS, NOTIFICATIONS, Item, invoice_key
 from services.chassis.aggregate import Desk
 from services.chassis.auth import Role
 from services.chassis.mongo import find, from_doc
@@ -81,10 +81,11 @@ class House:
     async def tick(self) -> None:
         """Let everything happen that is due by now."""
         now = self.runtime.now()
-        _, tick = self.runtime.service.ticks[ITEMS.name]
-        for row in await find(self.runtime.db, ITEMS.name, {"due": {"$lte": now}}):
-            work = tick_work(ITEMS, ACCOUNTS, tick, row["s"], row["k"], row["due"])
-            await self.runtime.applier.apply([work])
+        for kind in (ITEMS, CREDIT):
+            _, tick = self.runtime.service.ticks[kind.name]
+            for row in await find(self.runtime.db, kind.name, {"due": {"$lte": now}}):
+                work = tick_work(kind, ACCOUNTS, tick, row["s"], row["k"], row["due"])
+                await self.runtime.applier.apply([work])
 
     async def customer(self, owner: str = "staff/wang", deputy: str | None = None, name: str = "华东示例公司") -> str:
         """A new customer with his owner."""

@@ -102,6 +102,12 @@ def documents(draw: st.DrawFn) -> list[Payload]:
 owned = st.builds(
     OwnerChanged, owner_id=st.sampled_from(["staff/1", "staff/2", None]), valid_from=days, deputy_id=st.none()
 )
+limited = st.builds(
+    LimitChanged,
+    limit=st.one_of(st.none(), st.integers(0, 6).map(lambda n: money(Decimal(n * 25)))),
+    valid_from=days,
+    company=st.sampled_from([None, None, "east"]),
+)
 graced = st.builds(LimitChanged, limit=st.just(None), valid_from=days, grace_days=st.sampled_from([None, 0, 5, 40]))
 
 
@@ -126,11 +132,15 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn, *, people: bool = True, accounts: bool = True, lazy: bool = True) -> Story:
+def stories(
+    draw: st.DrawFn, *, people: bool = True, accounts: bool = True, lazy: bool = True, limits: bool = False
+) -> Story:
     """A customer's story."""
     said = draw(invoices()) + draw(documents())
     if accounts:
         said += draw(st.lists(st.one_of(owned, graced), max_size=3))
+    if limits:
+        said += draw(st.lists(limited, min_size=1, max_size=4))
     facts = [
         Event(id=f"e{n}", source=draw(st.sampled_from(["erp", "bank"])), type=data.TYPE, subject=CUSTOMER,
               time=draw(moments), data=data)

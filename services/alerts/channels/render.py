@@ -1,6 +1,6 @@
 """What an alert looks like as a mail: subject, text and HTML, in the receiver's language."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 from babel.dates import format_date
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from contracts.money import Money
@@ -103,29 +103,41 @@ def brief(mail: AlertMail) -> tuple[str, str]:
 
 def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
     """(subject, text, html) of the mail to the customer's owner."""
-    w = partial(say, mail.language)
-    n = partial(say_number, mail.language)
     values = {
         "mail": mail,
-        "w": w,
-        "n": n,
-        "money": partial(money, language=mail.language),
-        "day": partial(day, language=mail.language),
-        "event_name": _event_name(w),
         "shown": mail.events[:EVENTS_SHOWN],
         "more": len(mail.events) - EVENTS_SHOWN,
         "beside": mail.beside[:BESIDE_SHOWN],
         "beside_more": len(mail.beside) - BESIDE_SHOWN,
     }
-    subject = _subject(mail)
-    text = _templates.get_template("receivable_overdue.txt.j2").render(values)
-    html = _templates.get_template("receivable_overdue.html.j2").render(values | {"subject": subject})
+    return templated(mail.rule, mail.language, _subject(mail), values)
+
+
+def templated(rule: str, language: Language, subject: str, values: Mapping[str, object]) -> tuple[str, str, str]:
+    """(subject, text, html) from the two templates of a rule, which are given these values and the language's words."""
+    w = partial(say, language)
+    said = {
+        "w": w,
+        "n": partial(say_number, language),
+        "money": partial(money, language=language),
+        "day": partial(day, language=language),
+        "percent": partial(percent, language=language),
+        "event_name": _event_name(w),
+        **values,
+    }
+    text = _templates.get_template(f"{rule}.txt.j2").render(said)
+    html = _templates.get_template(f"{rule}.html.j2").render(said | {"subject": subject})
     return subject, text, html
 
 
 def money(value: Money, language: Language) -> str:
     """An amount as the language writes it, with all decimals of its currency."""
     return str(format_currency(value.amount, value.currency, locale=LOCALES[language]))
+
+
+def percent(share: Decimal, language: Language) -> str:
+    """A share as per cent, with up to two decimals: 0.8 is 80%."""
+    return str(format_percent(share, "#,##0.##%", locale=LOCALES[language]))
 
 
 def day(value: date, language: Language) -> str:

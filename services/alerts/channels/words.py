@@ -1,16 +1,21 @@
-"""What the mails say, in both languages. A key that ends in .one or .other is chosen by the number it is said with."""
+"""What the mails say, in both languages. A key that ends in .one or .other is chosen by the number it is said with.
+
+Here is what all rules share and what is said of receivable_overdue; each other rule has a file of its own beside this.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
 
 from babel import Locale
 
+from services.alerts.channels import words_over_limit, words_rhythm
+
 Language = Literal["zh-CN", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
 # British order of day and month, and US$ for the dollar: neither can be read in two ways.
 LOCALES: Mapping[Language, Locale] = {"zh-CN": Locale("zh", "CN", script="Hans"), "en": Locale("en", "GB")}
 
-WORDS: Mapping[str, Mapping[Language, str]] = {
+_OVERDUE: Mapping[str, Mapping[str, str]] = {
     "colon": {"zh-CN": "：", "en": ": "},
     "comma": {"zh-CN": "，", "en": ", "},
     "alert": {"zh-CN": "应收账款逾期预警", "en": "Overdue receivable"},
@@ -174,6 +179,7 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
         "en": "You get this as the customer's account manager. It was sent automatically; nobody reads replies to it.",
     },
 }
+WORDS: Mapping[str, Mapping[str, str]] = {**_OVERDUE, **words_over_limit.WORDS, **words_rhythm.WORDS}
 
 
 def nearest(tag: str | None) -> Language:

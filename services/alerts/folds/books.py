@@ -13,6 +13,7 @@ from contracts.events import trade
 from contracts.payload import Payload
 from contracts.refusal import Refused
 from services.alerts.model import open_item, settlement
+from services.alerts.model.credit import owed_by_item, owed_by_settlement
 from services.alerts.model.facts import Conflict, FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
@@ -24,6 +25,7 @@ from services.alerts.store import (
     document_key,
     invoice_key,
 )
+from services.alerts.watch.credit import count, fact_of, judge
 from services.alerts.watch.invoice import watch
 from services.chassis.aggregate import Desk, Kind, cause_of
 from services.chassis.service import Needs
@@ -61,6 +63,11 @@ NEEDS: dict[type[Payload], Needs] = {
 
 
 def _invoice(desk: Desk, rules: Rules, event: Event, company: str | None, invoice_id: str, change: Change) -> None:
+    _enter(desk, rules, event, company, invoice_id, change)
+    judge(desk, rules, fact_of(event))
+
+
+def _enter(desk: Desk, rules: Rules, event: Event, company: str | None, invoice_id: str, change: Change) -> None:
     key = invoice_key(company, invoice_id)
     card = desk.get(ITEMS, key) or Item(
         item=OpenItem(subject=desk.subject, company=company or "", invoice_id=invoice_id)
@@ -70,6 +77,8 @@ def _invoice(desk: Desk, rules: Rules, event: Event, company: str | None, invoic
     except Conflict as conflict:
         raise Refused("conflict", str(conflict), "$.invoice_id") from conflict
     if item is not card.item:
+        today = rules.day(desk.now)
+        count(desk, rules, item.company, owed_by_item(card.item, today), owed_by_item(item, today))
         watch(desk, rules, key, msgspec.structs.replace(card, item=item), cause_of(event))
 
 
@@ -135,8 +144,11 @@ def _settle(
         if old.get(invoice_id) != new.get(invoice_id):
             entries = new.get(invoice_id, ())
             enter = partial(open_item.with_entries, document_id=document_id, entries=entries)
-            _invoice(desk, rules, event, company, invoice_id, enter)
+            _enter(desk, rules, event, company, invoice_id, enter)
     desk.put(SETTLEMENTS, after, key)
+    today = rules.day(desk.now)
+    count(desk, rules, after.company, owed_by_settlement(before, today), owed_by_settlement(after, today))
+    judge(desk, rules, fact_of(event))  # once all of it is entered: in between money is nowhere
 
 
 def _parts(applied: list[trade.AppliedTo] | None) -> tuple[Part, ...]:

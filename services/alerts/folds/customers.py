@@ -6,14 +6,17 @@ from typing import cast
 
 from contracts.envelope import Event
 from contracts.events import lifecycle, profiles
-from services.alerts.model.account import Account, Grace, with_grace, with_owner, with_snapshot
+from services.alerts.model.account import Account, Grace, with_grace, with_limit, with_owner, with_snapshot
 from services.alerts.model.account import Owned as OwnerFact
+from services.alerts.model.credit import Granted
 from services.alerts.model.facts import FactKey
+from services.alerts.model.rules.receivable_over_limit import Fact, limit_outcome
 from services.alerts.rules import Rules
 from services.alerts.store import (
     ACCOUNTS,
     ITEMS,
 )
+from services.alerts.watch.credit import judge
 from services.alerts.watch.invoice import watch
 from services.alerts.watch.life import hand_over, keep
 from services.chassis.aggregate import Desk, cause_of
@@ -38,14 +41,22 @@ def owner_changed(rules: Rules, desk: Desk, event: Event) -> None:
 
 
 def limit_changed(rules: Rules, desk: Desk, event: Event) -> None:
-    """The customer's grace period travels with his limit; his invoices are judged by it from now on."""
+    """The customer's credit limit from a day on. His grace period travels with it; his invoices are judged by both."""
     data = cast("lifecycle.LimitChanged", event.data)
     before = desk.get(ACCOUNTS) or Account()
     after = with_grace(before, Grace(valid_from=data.valid_from, key=FactKey.of(event), days=data.grace_days))
+    granted = Granted(
+        valid_from=data.valid_from,
+        key=FactKey.of(event),
+        company=data.company or "",
+        amount=data.limit.amount if data.limit is not None else None,
+        currency=data.limit.currency if data.limit is not None else "",
+    )
     cards = desk.all(ITEMS) if data.grace_days is not None or before.graces else {}
-    keep(desk, rules, after)
+    keep(desk, rules, with_limit(after, granted))
     for key, card in cards.items():
         watch(desk, rules, key, card, cause_of(event))
+    judge(desk, rules, Fact(cause_of(event), limit_outcome(granted)))
 
 
 def profile_erased(rules: Rules, desk: Desk, event: Event) -> None:
@@ -59,6 +70,6 @@ def profile_changed(rules: Rules, desk: Desk, event: Event) -> None:
     if data.kind not in ("person", "organisation"):
         return
     held = desk.get(ACCOUNTS) or Account()
-    account = with_snapshot(held, data.name or "", data.revision)
+    account = with_snapshot(held, data.name or "", data.revision, data.external_role or "")
     if account is not held:
         keep(desk, rules, account)

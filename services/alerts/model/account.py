@@ -6,6 +6,7 @@ from datetime import date
 
 import msgspec
 
+from services.alerts.model.credit import Granted, Sum, settled
 from services.alerts.model.facts import FactKey
 
 
@@ -28,13 +29,17 @@ class Grace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
-    place.
+    place. `owed` and `ordered` are running sums over his documents (see model/credit.py).
     """
 
     name: str = ""
     revision: int = 0  # of the snapshot the name is from
+    role: str = ""  # external_role, from there too
     owners: tuple[Owned, ...] = ()
     graces: tuple[Grace, ...] = ()
+    limits: tuple[Granted, ...] = ()
+    owed: tuple[Sum, ...] = ()
+    ordered: tuple[Sum, ...] = ()
 
 
 def with_owner(account: Account, owned: Owned) -> Account:
@@ -53,11 +58,19 @@ def with_grace(account: Account, grace: Grace) -> Account:
     return msgspec.structs.replace(account, graces=tuple(graces))
 
 
-def with_snapshot(account: Account, name: str, revision: int) -> Account:
+def with_limit(account: Account, limit: Granted) -> Account:
+    """The account with one more fact about a credit limit."""
+    if any(known.key == limit.key for known in account.limits):
+        return account
+    limits = sorted((*account.limits, limit), key=lambda one: (one.valid_from, one.key))
+    return msgspec.structs.replace(account, limits=tuple(limits))
+
+
+def with_snapshot(account: Account, name: str, revision: int, role: str = "") -> Account:
     """The account as the latest snapshot shows it; an earlier snapshot changes nothing."""
     if revision <= account.revision:
         return account
-    return msgspec.structs.replace(account, name=name, revision=revision)
+    return msgspec.structs.replace(account, name=name, revision=revision, role=role)
 
 
 def owner_on(account: Account, day: date) -> str:
@@ -87,3 +100,10 @@ def next_change(account: Account, after: date) -> date | None:
     """The first day after `after` on which something known already takes hold: another owner, another grace period."""
     days = [owned.valid_from for owned in account.owners] + [grace.valid_from for grace in account.graces]
     return min((day for day in days if day > after), default=None)
+
+
+def settled_on(account: Account, day: date) -> Account:
+    """The account with its sums in their one form on a day: two that hold the same facts are then equal, whenever
+    their last change came.
+    """
+    return msgspec.structs.replace(account, owed=settled(account.owed, day), ordered=settled(account.ordered, day))

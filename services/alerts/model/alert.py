@@ -172,7 +172,8 @@ def _follow_over(alert: Alert, episode: Episode, now: datetime, trigger: tuple[s
     if alert.resolved_by:
         # Resolved by a person before: it stays resolved, only how it ended is better known.
         return _told(_over(alert, episode), episode, "updated", now, episode.because)
-    if (alert.closed_on, alert.outcome, alert.because) == (episode.closed_on, episode.outcome, episode.because):
+    held = alert.opened_on, alert.stage, alert.closed_on, alert.outcome, alert.because
+    if held == (episode.opened_on, episode.stage, episode.closed_on, episode.outcome, episode.because):
         return None
     # Nobody heard of a recorded one, so nobody hears that it is better known either.
     return _told(_over(alert, episode), episode, "recorded" if alert.history else "updated", now, trigger)

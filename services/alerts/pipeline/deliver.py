@@ -33,7 +33,8 @@ from services.alerts.model.notification import (
     routed,
     suppressed,
 )
-from services.alerts.pipeline.compose import Letter, Shelf, Withheld, mail, shelf, webhook
+from services.alerts.pipeline.compose import Letter, Shelf, mail, shelf, webhook
+from services.alerts.pipeline.letters.parts import Withheld
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, NOTIFICATIONS
 from services.chassis import marks

@@ -73,7 +73,8 @@ def deadline(state: Rhythm, priors: Priors, closed: Collection[date] = _NO_DAYS)
     if last is None or state.standing or not state.judged:
         return None
     tail, _, bar = judge(state, priors)
-    days = _first(lambda e: bool(tail.surprise(single(e)) >= bar), 2 * int(tail.mean) + 1)
+    surprise = tail.single_surprise()
+    days = _first(lambda e: surprise(e) >= bar, 2 * int(tail.mean) + 1)
     if days is None or days > (date.max - last).days - len(closed):
         return None
     return _put_off(last, days, closed)
@@ -106,6 +107,12 @@ def crossed(state: Rhythm, day: date, priors: Priors, closed: Collection[date] =
 def kind_of(statistic: float, full_bar: float) -> Kind:
     """`stop` where the open gap alone is enough, `slowdown` where it took the memory of late orders as well."""
     return "stop" if statistic >= full_bar else "slowdown"
+
+
+def reach(gap: Tail, chance: float) -> int:
+    """Days after which no more than a share `chance` of such gaps is still open."""
+    days = _first(lambda e: bool(gap.chance(single(e)) <= chance), 2 * int(gap.mean) + 1)
+    return LONGEST_DAYS if days is None else days
 
 
 def _first(reached: Callable[[int], bool], guess: int) -> int | None:

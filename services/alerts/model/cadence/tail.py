@@ -11,7 +11,9 @@ take, as Huber's contamination. Everything here takes and gives arrays of any on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import exp, log
 from typing import Final
 
 import numpy as np
@@ -75,6 +77,18 @@ class Tail:
         """v = -ln p: 0 at the purchase, growing with every silent day."""
         v: Floats = -np.log(np.maximum(self.chance(days), _TINY))
         return v
+
+    def single_surprise(self) -> Callable[[float], float]:
+        """v of one gap, for whoever asks for it many times: a tenth of what arrays of one number cost."""
+        k, reach = float(self.shape), float(self.reach)
+        a, share = float(self.weight) * k, float(self.pause_share)
+        pause = float(self.pause_length * self.mean)
+
+        def surprise(days: float) -> float:
+            p = (1 - share) * float(betainc(a, k, reach / (reach + days))) + share * exp(-days / pause)
+            return -log(max(p, _TINY))
+
+        return surprise
 
     def take(self, index: NDArray[np.intp]) -> Tail:
         """Those at these places."""

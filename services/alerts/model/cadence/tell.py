@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from services.alerts.model.cadence.decision import crossed, deadline
 from services.alerts.model.cadence.episode import Episode
-from services.alerts.model.cadence.priors import Dated, place_on
+from services.alerts.model.cadence.priors import Dated, Priors, place_on
 from services.alerts.model.cadence.rhythm import Rhythm, bought
 
 _DAY: Final = timedelta(days=1)
@@ -49,9 +49,19 @@ def tell(days: Iterable[date], timeline: Sequence[Dated], until: date, closed: C
 
 def waited(state: Rhythm, until: date, timeline: Sequence[Dated], closed: Collection[date] = _NO_DAYS) -> Rhythm:
     """The rhythm when nothing was bought from the last purchase to the end of `until`: an alarm may be raised."""
+    found = alarm_day(state, until, timeline, closed)
+    return state if found is None else crossed(state, *found, closed)
+
+
+def alarm_day(
+    state: Rhythm, until: date, timeline: Sequence[Dated], closed: Collection[date] = _NO_DAYS
+) -> tuple[date, Priors] | None:
+    """The day up to `until` on which an alarm is raised if nothing more is bought, and the priors that do; None
+    without one.
+    """
     last = state.last
     if last is None or state.standing or not state.judged or until <= last:
-        return state
+        return None
     first = last + _DAY
     for place in range(place_on(timeline, first), place_on(timeline, until) + 1):
         priors = timeline[place].priors
@@ -59,9 +69,8 @@ def waited(state: Rhythm, until: date, timeline: Sequence[Dated], closed: Collec
         end = timeline[place + 1].valid_from - _DAY if place + 1 < len(timeline) else until
         if due is not None and due <= min(end, until):
             # Priors that find the deadline already past raise it on the day from which they hold.
-            day = max(due, timeline[place].valid_from) if place else due
-            return crossed(state, day, priors, closed)
-    return state
+            return (max(due, timeline[place].valid_from) if place else due), priors
+    return None
 
 
 def _note(state: Rhythm, episodes: list[Episode]) -> None:

@@ -1,0 +1,46 @@
+"""The HTTP side of the cadence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request, Response
+
+from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, parts, problems
+from services.alerts.cadence_view import cadence_view
+from services.alerts.reads import rhythm_of, steady
+from services.alerts.sentences_rhythm import cadence_sentences
+from services.alerts.views_cadence import CadenceView
+from services.chassis.auth import Access, Role
+from services.chassis.problems import missing
+
+ACCESS: Final[Access] = {("GET", "/customers/{id}/cadence"): SEEING_ALL | {Role.MANAGER}}
+PERSONAL: Final = {("GET", "/customers/{id}/cadence"): "id"}
+router = APIRouter()
+
+
+@router.get(
+    "/customers/{id}/cadence",
+    tags=["customers"],
+    summary="A customer's purchase rhythm, and the day of warning",
+    response_model_exclude_none=True,
+    responses=problems(404),
+)
+async def read_cadence(
+    request: Request,
+    response: Response,
+    id: str,  # noqa: A002
+    scope: Sees,
+    language: InLanguage,
+) -> CadenceView:
+    """What he usually does, when he is expected next, and from when on his silence is an alarm."""
+    runtime, rules = parts(request)
+    if not scope.shows(id):
+        raise missing("customer", id)
+    account, card = await steady(runtime.db, id, lambda: rhythm_of(runtime.db, id))
+    if account is None:
+        raise missing("customer", id)
+    response.headers["Content-Language"] = language
+    response.headers["Vary"] = "Accept-Language"
+    shown = cadence_view(id, account.name, card, rules.cadence, rules.day(runtime.now()))
+    return shown.model_copy(update={"sentences": cadence_sentences(shown, account.role, language)})

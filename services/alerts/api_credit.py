@@ -1,0 +1,39 @@
+"""The HTTP side of the credit limits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+
+from services.alerts.api_parts import SEEING_ALL, Sees, parts, problems
+from services.alerts.credit import CustomerCredit, customer_credit
+from services.alerts.reads import credit_of, steady
+from services.chassis.auth import Access, Role
+from services.chassis.problems import missing
+
+ACCESS: Final[Access] = {("GET", "/customers/{id}/credit"): SEEING_ALL | {Role.MANAGER}}
+PERSONAL: Final = {("GET", "/customers/{id}/credit"): "id"}
+router = APIRouter()
+
+
+@router.get(
+    "/customers/{id}/credit",
+    tags=["customers"],
+    summary="What a customer owes against his credit limits",
+    response_model_exclude_none=True,
+    responses=problems(404),
+)
+async def read_credit(
+    request: Request,
+    id: str,  # noqa: A002
+    scope: Sees,
+) -> CustomerCredit:
+    """Each limit with what is held against it today, what is owed and on order, and the limits to come."""
+    runtime, rules = parts(request)
+    if not scope.shows(id):
+        raise missing("customer", id)
+    account, books = await steady(runtime.db, id, lambda: credit_of(runtime.db, id))
+    if account is None:
+        raise missing("customer", id)
+    return customer_credit(id, account, *books, rules, rules.day(runtime.now()))

@@ -1,0 +1,205 @@
+"""Priors of the cadence: fitted to all customers' past every quarter, published as a fact, and brought to bear.
+
+Every process learns of new priors within seconds; the one that holds the lease fits them and has open deadlines solved
+again. A fit sees whole days only and holds from a later midnight on, so that whoever learns of it in between folds the
+same as whoever knew it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+
+from contracts.envelope import Event
+from contracts.events.alerts import PriorFitted
+from services.alerts.learning import SUBJECT, learn
+from services.alerts.model.cadence.histories import Histories, histories
+from services.alerts.model.cadence.priors import MODEL, Priors
+from services.alerts.model.cadence.rhythm import JUDGED_GAPS
+from services.alerts.model.cadence.walk import REFIT_DAYS, WARM_UP_DAYS, first_day, fitted
+from services.alerts.model.purchase import Purchase
+from services.alerts.rules import Rules
+from services.alerts.store import ACCOUNTS, PURCHASES, RHYTHMS, KnownPriors
+from services.alerts.watch.rhythm import priors_changed
+from services.chassis.errors import heals
+from services.chassis.mongo import Database, DatabaseError, find, from_doc
+from services.chassis.runtime import Runtime
+from services.chassis.work import act_work
+
+LEASE: Final = f"fit/{MODEL}"
+POLL_SECONDS: Final = 3.0
+SWEEP: Final = 500  # customers whose deadline is solved again in one go
+LOOK_SECONDS: Final = 60.0  # between two looks whether the past is long enough for a first fit
+_PAGE: Final = 500  # read between two events of the intake: a larger one would hold those up
+_GROWTH: Final = 0.01  # of all purchase days, from one look to the next: more is a history that is being loaded
+_DAY: Final = timedelta(days=1)
+_NOTICE: Final = timedelta(hours=1)  # every process has learnt of priors by then
+log = structlog.get_logger(__name__)
+
+
+async def purchase_days(db: Database, before: date) -> dict[str, list[date]]:
+    """Every customer's distinct purchase days before a day, in order."""
+    days: dict[str, set[date]] = {}
+    async for purchase in _purchases(db):
+        one = purchase.bought
+        if one is not None and one.on < before:
+            days.setdefault(purchase.subject, set()).add(one.on)
+    return {customer: sorted(own) for customer, own in days.items()}
+
+
+async def _purchases(db: Database) -> AsyncIterator[Purchase]:
+    last = ""
+    while rows := await find(db, PURCHASES.name, {"_id": {"$gt": last}}, sort=[("_id", 1)], limit=_PAGE):
+        last = rows[-1]["_id"]
+        for row in rows:
+            yield from_doc(row["state"], Purchase)
+
+
+def fit_due(known: KnownPriors, today: date, every: int) -> bool:
+    """Whether the latest fit is older than `every` days. Without any one is due as soon as there is a past."""
+    return not known.fitted or (today - known.fitted[-1].fitted_to).days > every
+
+
+def fit(days: dict[str, list[date]], today: date, budget: float) -> tuple[Priors, int] | None:
+    """Priors from all purchase days before `today`, and the number of customers judged; None where the past is shorter
+    than half a year, or nobody has a rhythm yet.
+    """
+    base = histories(days)
+    if not base.customers or (today - first_day(base)).days < WARM_UP_DAYS or _judged(base) == 0:
+        return None
+    return fitted(base, today, budget), _judged(base)
+
+
+def _judged(base: Histories) -> int:
+    return int((base.count > JUDGED_GAPS).sum())
+
+
+class Fitter:
+    """Learns, fits and sweeps; a Worker of the runtime."""
+
+    def __init__(self, runtime: Runtime, rules: Rules, every: int = REFIT_DAYS) -> None:
+        self.runtime, self.rules, self.every = runtime, rules, every
+        self.stopping = asyncio.Event()
+        self._looked, self._days = float("-inf"), 0
+        self._not_before = date.min  # in a simulation: when the past that was last seen will be long enough
+
+    async def run(self) -> None:
+        """Rounds until stopped."""
+        renewal = asyncio.create_task(self._renew())
+        try:
+            while not self.stopping.is_set():
+                try:
+                    await self.round()
+                except DatabaseError as error:
+                    if not heals(error):
+                        raise
+                    log.warning("fitter.held", error=type(error).__name__)
+                await self._wait(POLL_SECONDS)
+        finally:
+            renewal.cancel()
+
+    async def stop(self) -> None:
+        """Let `run` finish its round."""
+        self.stopping.set()
+
+    async def round(self) -> None:
+        """Learn of new priors; with the lease also fit those that are due, and solve deadlines again."""
+        known = await learn(self.rules, self.runtime.db)
+        now = self._now()
+        if now is None or not await self.runtime.leases.take(LEASE):
+            return
+        today = self.rules.day(now)
+        if self.every and today >= self._not_before and fit_due(known, today, self.every) and self._may_look():
+            await self._fit(today)
+        await self.sweep()
+
+    async def sweep(self) -> int:
+        """Solve again every open deadline that older priors gave; returns how many customers were looked at."""
+        latest, done = self.rules.cadence.latest.isoformat(), set[str]()
+        where = {"state.course.latest": {"$exists": True, "$lt": latest}}
+        while not self.stopping.is_set():
+            rows = await find(self.runtime.db, RHYTHMS.name, where, fields={"s": 1}, limit=SWEEP)
+            subjects = {row["s"] for row in rows} - done
+            now = self._now()
+            if not subjects or now is None:
+                break
+            act = partial(priors_changed, self.rules)
+            works = [act_work(ACCOUNTS, one, now, f"prior:{latest}:{one}", act) for one in sorted(subjects)]
+            self.runtime.wake(await self.runtime.applier.apply(works))
+            done |= subjects
+        return len(done)
+
+    async def _fit(self, today: date) -> None:
+        days = await purchase_days(self.runtime.db, today)
+        if not self._loaded(sum(map(len, days.values()))):
+            return
+        # Aside, for it takes seconds: the intake goes on meanwhile.
+        found = await asyncio.to_thread(fit, days, today, self.rules.cadence.budget)
+        now = self._now()
+        if found is None and days and self._simulated:
+            self._not_before = min(map(min, days.values())) + _DAY * WARM_UP_DAYS
+        if found is None or now is None:
+            return
+        priors, judged = found
+        valid_from = self.rules.day(now + _NOTICE) + _DAY
+        payload = PriorFitted(
+            model=MODEL, fitted_to=today - _DAY, valid_from=valid_from, parameters=priors.parameters(), n=judged
+        )
+        await self.runtime.command(
+            Event(
+                id=f"{MODEL}/{valid_from.isoformat()}",
+                source=f"rapport/{self.runtime.service.name}",
+                type=payload.TYPE,
+                subject=SUBJECT,
+                time=now,
+                data=payload,
+            )
+        )
+        log.info("priors.fitted", valid_from=valid_from.isoformat(), customers=judged)
+        await learn(self.rules, self.runtime.db)
+
+    def _may_look(self) -> bool:
+        """A past that is too short is not read through again in every round."""
+        if time.monotonic() - self._looked < (0 if self._simulated else LOOK_SECONDS):
+            return False
+        self._looked = time.monotonic()
+        return True
+
+    def _loaded(self, days: int) -> bool:
+        """A history that is just being loaded is waited for. (In a simulation the past is whole at every moment.)"""
+        grown, self._days = days - self._days, days
+        return self._simulated or grown <= days * _GROWTH
+
+    @property
+    def _simulated(self) -> bool:
+        return self.runtime.settings.clock == "events"
+
+    def _now(self) -> datetime | None:
+        """The service's moment; in a simulation there is none before its first event."""
+        clock = self.runtime.clock
+        if self._simulated and (clock is None or clock.now is None):
+            return None
+        return self.runtime.now()
+
+    async def _renew(self) -> None:
+        # A fit takes longer than a lease.
+        while True:
+            await asyncio.sleep(self.runtime.settings.lease_ms / 3000)
+            try:
+                await self.runtime.leases.take(LEASE)
+            except DatabaseError as error:
+                if not heals(error):
+                    raise
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return

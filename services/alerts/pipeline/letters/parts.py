@@ -1,0 +1,57 @@
+"""What the letters of all rules share: what a letter is to the channels, and who makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.alerts.channels.words import Language
+from services.alerts.model.account import Account
+from services.alerts.model.alert import Alert
+from services.alerts.model.staff import Colleague
+from services.alerts.settings import AlertsSettings
+from services.chassis.mongo import Database
+
+
+class Withheld(Exception):  # noqa: N818 - a decision, not an error
+    """The notification is not to be sent; the text is the reason's code."""
+
+
+class Said(Protocol):
+    """What every rule's content has."""
+
+    @property
+    def language(self) -> Language:
+        """The receiver's."""
+
+    @property
+    def customer_name(self) -> str:
+        """As it is shown."""
+
+    @property
+    def link(self) -> str:
+        """The alert's page."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a message says, for any channel: `brief` gives (title, text), `render` (subject, text, html)."""
+
+    language: Language
+    customer_name: str
+    link: str
+    brief: Callable[[], tuple[str, str]]
+    render: Callable[[], tuple[str, str, str]]
+
+    @classmethod
+    def of(
+        cls, said: Said, brief: Callable[[], tuple[str, str]], render: Callable[[], tuple[str, str, str]]
+    ) -> Content:
+        """From a rule's content and the two ways of showing it."""
+        return cls(said.language, said.customer_name, said.link, brief, render)
+
+
+# Raises Withheld where there is nothing to say any more.
+Write = Callable[[Alert, Account, Colleague, AlertsSettings], Content]
+Read = Callable[[Database, Sequence[Alert]], Awaitable[Write]]
