@@ -77,8 +77,9 @@ def run(*, once: bool, customers: int | None, seed: int) -> int:
             "RAPPORT_ALERTS_MAIL_BATCH": "200",
         }
         started += [services.start_service(up, name, env) for name in services.SERVICES]
+        books = Books(seed, customers)  # read while they start
         services.wait_ready(started)
-        compared = asyncio.run(_replay(up, started, Books(seed, customers)))
+        compared = asyncio.run(_replay(up, started, books))
         _show(compared)
         _addresses(up, started)
         if not once:
@@ -125,15 +126,20 @@ async def _while_all_live(
     work: Coroutine[None, None, None], started: list[services.Running], follow: asyncio.Task[None]
 ) -> None:
     task = asyncio.create_task(work)
-    while not task.done():
-        await asyncio.wait({task, follow}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
-        dead = next((one for one in started if not one.alive), None)
-        if dead is not None or (follow.done() and not task.done()):
-            task.cancel()
-            if dead is None:
+    try:
+        while not task.done():
+            await asyncio.wait({task, follow}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            dead = next((one for one in started if not one.alive), None)
+            if dead is not None:
+                raise RuntimeError(f"{dead.name} ended:\n{dead.tail()}")
+            if follow.done() and not task.done():
                 follow.result()
-            raise RuntimeError(f"{dead.name if dead else 'the watch'} ended:\n{dead.tail() if dead else ''}")
-    await task
+                raise RuntimeError("the watch ended")
+        task.result()
+    finally:
+        # Interrupted, it must not go on while the producer is closed under it.
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def _aged(invoices: Path, settlements: Path, books: Books) -> frozenset[str]:

@@ -108,7 +108,9 @@ def _format(runtime: Path, libraries: Path, home: Home) -> None:
     identity = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     log = home.log_of(NAME)
     since = log.stat().st_size if log.exists() else 0
-    command = [*_java(runtime, libraries, heap="-Xmx128m"), "kafka.tools.StorageTool"]
+    # It is over before a thorough compiler has paid for itself.
+    quick = [*_java(runtime, libraries, heap="-Xmx128m"), "-XX:TieredStopAtLevel=1"]
+    command = [*quick, "kafka.tools.StorageTool"]
     # In one argument with its name, because an identity may begin with a dash.
     command += ["format", f"--cluster-id={identity}", "--config", str(home.kafka_properties)]
     environment = {**os.environ, **UTF8}
