@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import TypeVar
 
-from services.alerts.model.account import owner_on
+from services.alerts.model.account import owner_on, settled_on
 from services.alerts.model.alert import WITHDRAWN
 from services.alerts.model.episode import Episode
 from services.alerts.rules import Rules
@@ -26,11 +26,11 @@ def books(table: Table, load: Load, found: Found, rules: Rules) -> None:
     known = Books.of(rules, (event for event in load.accepted.values() if event.subject not in load.gone))
     day = rules.day(found.clock)
     stored = {key: card.item for key, card in found.items.items()}
-    accounts = {subject: account for (subject, _), account in found.accounts.items()}
+    accounts = {subject: settled_on(account, day) for (subject, _), account in found.accounts.items()}
     staff = {subject: colleague for (subject, _), colleague in found.staff.items()}
     table.none("open items that differ from the reference", [*differences(known.items, stored)])
     table.none("settlements that differ", [*differences(known.settlements, found.settlements)])
-    table.none("accounts that differ", [*differences(known.accounts, accounts)])
+    table.none("accounts that differ", [*differences(known.accounts_on(day), accounts)])
     table.none("colleagues that differ", [*differences(known.staff, staff)])
     table.none("alerts that differ from the episodes of the last day", [*_alerts(known.episodes(day), found)])
     table.none("standing alerts with another owner than their customer's", [*_owners(known, found, day)])

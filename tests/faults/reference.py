@@ -11,18 +11,21 @@ from datetime import date
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from contracts.envelope import Event
 from contracts.events import lifecycle, profiles, staff, trade
 from contracts.payload import Payload
 from services.alerts.model import open_item, settlement
-from services.alerts.model.account import Account, Grace, Owned, with_grace, with_owner, with_snapshot
+from services.alerts.model.account import Account, Grace, Owned, with_grace, with_limit, with_owner, with_snapshot
 from services.alerts.model.alert import alert_id
+from services.alerts.model.credit import Granted, counted, settled
 from services.alerts.model.episode import Episode
 from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
 from services.alerts.model.rules import receivable_overdue
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
-from services.alerts.model.staff import Colleague, latest
+from services.alerts.model.staff import Colleague, Way, latest
 from services.alerts.rules import Rules
 from services.alerts.store import document_key, invoice_key
 from tests.faults.probe import Tally
@@ -68,6 +71,23 @@ class Books:
             for episode in receivable_overdue.episodes(item, params, day):
                 found[alert_id(episode.rule, episode.subject, episode.cause, episode.opening_fact)] = episode
         return found
+
+    def accounts_on(self, day: date) -> dict[str, Account]:
+        """Every account with what its customer owes, counted from nothing."""
+        subjects = {subject for subject, _ in (*self.items, *self.settlements)} | self.accounts.keys()
+        items: dict[str, list[OpenItem]] = {subject: [] for subject in subjects}
+        settlements: dict[str, list[Settlement]] = {subject: [] for subject in subjects}
+        for (subject, _), item in self.items.items():
+            items[subject].append(item)
+        for (subject, _), one in self.settlements.items():
+            settlements[subject].append(one)
+        return {
+            subject: msgspec.structs.replace(
+                self.accounts.get(subject, Account()),
+                owed=settled(counted(items[subject], settlements[subject], day), day),
+            )
+            for subject in subjects
+        }
 
     def _item(self, event: Event, company: str | None, number: str, change: Callable[[OpenItem], OpenItem]) -> None:
         key = (event.subject, invoice_key(company, number))
@@ -179,12 +199,20 @@ def _owner(books: Books, event: Event, data: lifecycle.OwnerChanged) -> None:
 
 def _limit(books: Books, event: Event, data: lifecycle.LimitChanged) -> None:
     grace = Grace(valid_from=data.valid_from, key=key_of(event), days=data.grace_days)
-    books.accounts[event.subject] = with_grace(books.accounts.get(event.subject, Account()), grace)
+    granted = Granted(
+        valid_from=data.valid_from,
+        key=key_of(event),
+        company=data.company or "",
+        amount=data.limit.amount if data.limit is not None else None,
+        currency=data.limit.currency if data.limit is not None else "",
+    )
+    after = with_grace(books.accounts.get(event.subject, Account()), grace)
+    books.accounts[event.subject] = with_limit(after, granted)
 
 
 def _profile(books: Books, event: Event, data: profiles.ProfileChanged) -> None:
     held = books.accounts.get(event.subject, Account())
-    books.accounts[event.subject] = with_snapshot(held, data.name or "", data.revision)
+    books.accounts[event.subject] = with_snapshot(held, data.name or "", data.revision, data.external_role or "")
 
 
 def _colleague(books: Books, event: Event, data: staff.StaffRegistered) -> None:
@@ -194,6 +222,7 @@ def _colleague(books: Books, event: Event, data: staff.StaffRegistered) -> None:
         mail=data.mail or "",
         language=data.language or "zh-CN",
         zone=data.zone or "",
+        ways=tuple(Way(kind=one.kind, address=one.address or "") for one in data.channels or ()),
         deputy=data.deputy or "",
         supervisor=data.supervisor or "",
     )

@@ -24,24 +24,24 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "rhythm.since": {
         "zh-CN": "预警之后又有 {n} 个{buying}日，尚不足以说明节奏已恢复。",
-        "en": "Days with a {buying} since the alarm: {n}. That is too few to say that the rhythm is back.",
+        "en": "Days with {buying}s since the alarm: {n}. That is too few to say that the rhythm is back.",
     },
     "rhythm.rule": {
         "zh-CN": "触发规则：与客户自身的{buying}节奏相比；每个客户每年约容许 {budget} 次虚警。",
-        "en": "The rule: judged against the customer's own rhythm; about {budget} unfounded alarms a customer-year are "
-        "put up with.",
+        "en": "The rule: judged against the customer's own rhythm of {buying}s; about {budget} unfounded alarms a "
+        "customer-year are put up with.",
     },
     "rhythm.over.recovered": {
         "zh-CN": "客户已恢复原有的{buying}节奏（{date}），预警自动解除。",
-        "en": "The old rhythm is back since {date}; the alert ended by itself.",
+        "en": "The old rhythm of {buying}s is back since {date}; the alert ended by itself.",
     },
     "rhythm.over.new_rhythm": {
         "zh-CN": "自 {date} 起，客户已形成新的{buying}节奏，预警解除；今后以新节奏为准。",
-        "en": "By {date} a new rhythm had formed; the alert ended, and from now on that one counts.",
+        "en": "By {date} a new rhythm of {buying}s had formed; the alert ended, and from now on that one counts.",
     },
     "rhythm.over.withdrawn": {
         "zh-CN": "后来的事实表明，客户当时并未放慢{buying}：预警已撤回。",
-        "en": "Later facts show that the customer had not slowed down then: the alert is withdrawn.",
+        "en": "Later facts show that the {buying}s had not slowed down then: the alert is withdrawn.",
     },
     "rhythm.todo.call": {
         "zh-CN": "联系客户，了解{buying}推迟的原因。",
@@ -72,6 +72,34 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "zh-CN": "自 {date} 起有预警。",
         "en": "There is an alarm since {date}.",
     },
+    "rhythm.subject.one": {
+        "zh-CN": "{alert}：{customer}，已 {n} 天没有{buying}，通常每 {gap} 天一次",
+        "en": "{alert}: {customer}, no {buying} for {n} day, usually one every {gap} days",
+    },
+    "rhythm.subject.other": {
+        "zh-CN": "{alert}：{customer}，已 {n} 天没有{buying}，通常每 {gap} 天一次",
+        "en": "{alert}: {customer}, no {buying} for {n} days, usually one every {gap} days",
+    },
+    "rhythm.kind.stop": {"zh-CN": "可能已停止{buying}", "en": "{buying}s may have stopped"},
+    "rhythm.kind.slowdown": {"zh-CN": "{buying}逐渐放缓", "en": "{buying}s come later and later"},
+    "rhythm.usual_gap": {"zh-CN": "通常间隔", "en": "Usual gap"},
+    "rhythm.gap_days": {"zh-CN": "{gap} 天", "en": "{gap} days"},
+    "rhythm.last": {"zh-CN": "此前最后一次{buying}", "en": "Last {buying} before that"},
+    "rhythm.expected_by": {"zh-CN": "预计下次{buying}", "en": "Next {buying} expected"},
+    "rhythm.silent": {"zh-CN": "未{buying}天数", "en": "Time without {buying}s"},
+    "rhythm.until": {"zh-CN": "截至 {date}", "en": "up to {date}"},
+    "rhythm.days": {"zh-CN": "最近的{buying}日", "en": "The latest days with {buying}s"},
+    "rhythm.later.one": {"zh-CN": "间隔 {n} 天", "en": "{n} day later"},
+    "rhythm.later.other": {"zh-CN": "间隔 {n} 天", "en": "{n} days later"},
+    "rhythm.picture": {
+        "zh-CN": "{buying}节奏图：{buying}日为 {days}；其后至 {date} 共 {n} 天没有{buying}。",
+        "en": "The rhythm as a picture: {buying}s on {days}; then none for {n} days, up to {date}.",
+    },
+    "rhythm.picture_since": {
+        "zh-CN": "预警之后的{buying}日：{days}。",
+        "en": "Days with {buying}s after the alarm: {days}.",
+    },
+    "rhythm.list_comma": {"zh-CN": "、", "en": ", "},
     "event.purchase.made": {"zh-CN": "购买", "en": "purchase"},
     "event.purchase.corrected": {"zh-CN": "购买更正", "en": "purchase corrected"},
     "event.goods.returned": {"zh-CN": "退货", "en": "goods returned"},

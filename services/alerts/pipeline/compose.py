@@ -96,6 +96,7 @@ def mail(letter: Letter, settings: AlertsSettings) -> Mail:
         html=html,
         language=letter.content.language,
         sent_at=datetime.now(UTC),
+        pictures=letter.content.pictures(),
     )
 
 

@@ -158,7 +158,8 @@ class Courier(Generic[Message]):
         jobs: list[Job[Message]] = []
         works: list[Work] = []
         for subject, key, notification in queued:
-            step, job = self._opening(made_from, subject, key, notification, now)
+            # Beside the loop, for some have a picture to draw, and the same loop applies the facts.
+            step, job = await asyncio.to_thread(self._opening, made_from, subject, key, notification, now)
             if job and notification.state == "sending":
                 self.runtime.metrics.in_doubt.inc()
             works.append(self._work(subject, key, notification, step, job.others if job else (), stored))

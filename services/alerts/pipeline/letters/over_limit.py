@@ -10,7 +10,6 @@ from functools import partial
 from typing import cast
 
 from contracts.money import Money
-from services.alerts.channels.render import EventBehind
 from services.alerts.channels.render_over_limit import (
     LARGEST_SHOWN,
     LimitMail,
@@ -24,7 +23,7 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem, days_past_due, open_on
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, named
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -83,7 +82,7 @@ def letter(
         stage=alert.stage,
         notice=settings.rules.credit.notice,
         largest=tuple(largest(items, company, as_of)),
-        events=tuple(EventBehind(id=i, source=s, name=n) for s, i, n in _named(alert.opened_by, rows)),
+        events=tuple(named(alert.opened_by, rows)),
     )
 
 
@@ -108,11 +107,3 @@ def largest(items: Iterable[OpenItem], company: str, day: date, most: int = LARG
         if item.invoice is not None and company in ("", item.company) and (owed := open_on(item, day))
     ]
     return sorted(found, key=lambda one: (-one.open.amount, one.invoice_id))[:most]
-
-
-def _named(refs: Iterable[str], rows: Mapping[str, Doc]) -> Iterable[tuple[str, str, str]]:
-    for ref in refs:
-        row = rows.get(ref)
-        if row is not None:
-            cut, kind = row["n"], str(row["t"])
-            yield ref[:cut], ref[cut + 1 :], kind.removeprefix("rapport.").rpartition(".")[0]

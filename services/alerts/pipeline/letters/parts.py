@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.alerts.channels.mail import Picture
+from services.alerts.channels.render import EventBehind
 from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.staff import Colleague
 from services.alerts.settings import AlertsSettings
-from services.chassis.mongo import Database
+from services.chassis.mongo import Database, Doc
 
 
 class Withheld(Exception):  # noqa: N818 - a decision, not an error
@@ -36,22 +38,39 @@ class Said(Protocol):
 
 @dataclass(frozen=True)
 class Content:
-    """What a message says, for any channel: `brief` gives (title, text), `render` (subject, text, html)."""
+    """What a message says, for any channel: `brief` gives (title, text), `render` (subject, text, html), and
+    `pictures` draws what the html shows.
+    """
 
     language: Language
     customer_name: str
     link: str
     brief: Callable[[], tuple[str, str]]
     render: Callable[[], tuple[str, str, str]]
+    pictures: Callable[[], tuple[Picture, ...]] = tuple
 
     @classmethod
     def of(
-        cls, said: Said, brief: Callable[[], tuple[str, str]], render: Callable[[], tuple[str, str, str]]
+        cls,
+        said: Said,
+        brief: Callable[[], tuple[str, str]],
+        render: Callable[[], tuple[str, str, str]],
+        pictures: Callable[[], tuple[Picture, ...]] = tuple,
     ) -> Content:
-        """From a rule's content and the two ways of showing it."""
-        return cls(said.language, said.customer_name, said.link, brief, render)
+        """From a rule's content and the ways of showing it."""
+        return cls(said.language, said.customer_name, said.link, brief, render, pictures)
 
 
 # Raises Withheld where there is nothing to say any more.
 Write = Callable[[Alert, Account, Colleague, AlertsSettings], Content]
 Read = Callable[[Database, Sequence[Alert]], Awaitable[Write]]
+
+
+def named(refs: Iterable[str], rows: Mapping[str, Doc]) -> Iterable[EventBehind]:
+    """The events behind refs (source:id), by their rows of the ledger (fields t, n); one without is left out."""
+    for ref in refs:
+        row = rows.get(ref)
+        if row is not None:
+            cut, kind = row["n"], str(row["t"])
+            name = kind.removeprefix("rapport.").rpartition(".")[0]
+            yield EventBehind(id=ref[cut + 1 :], source=ref[:cut], name=name)
