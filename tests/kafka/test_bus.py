@@ -70,5 +70,6 @@ async def test_what_another_service_is_told_is_passed_over(house: House) -> None
     await house.send([said(ReferralMade(referred_id="x"), subject), told("add", 1, subject)])
     running = await house.start()
     await house.applied(1)
-    assert await house.lab.db["dead"].count_documents({}) == 0
+    await until(lambda: running.counted("rapport_events_applied_total") >= 1, "it to be counted")
     assert running.counted("rapport_events_applied_total") == 1
+    assert await house.lab.db["dead"].count_documents({}) == 0
