@@ -84,7 +84,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "rhythm.kind.slowdown": {"zh-CN": "{buying}逐渐放缓", "en": "{buying}s come later and later"},
     "rhythm.usual_gap": {"zh-CN": "通常间隔", "en": "Usual gap"},
     "rhythm.gap_days": {"zh-CN": "{gap} 天", "en": "{gap} days"},
-    "rhythm.last": {"zh-CN": "此前最后一次{buying}", "en": "Last {buying} before that"},
+    "rhythm.last": {"zh-CN": "此次停顿前最后{buying}", "en": "Last {buying} before the silence"},
     "rhythm.expected_by": {"zh-CN": "预计下次{buying}", "en": "Next {buying} expected"},
     "rhythm.silent": {"zh-CN": "未{buying}天数", "en": "Time without {buying}s"},
     "rhythm.until": {"zh-CN": "截至 {date}", "en": "up to {date}"},
