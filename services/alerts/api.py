@@ -10,10 +10,10 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.alerts import api_cadence, api_credit, api_decisions
-from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, parts, problems, saw
+from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, saw, speaks
 from services.alerts.decided import version_of
 from services.alerts.privacy import export
-from services.alerts.reads import Filters, Listed, alert_card, alert_whole, alerts_page, books_of, steady
+from services.alerts.reads import Filters, Listed, alert_card, alert_whole, alerts_page, books_of
 from services.alerts.receivables import ReceivablesView, receivables
 from services.alerts.rules import Rules
 from services.alerts.views import AlertCard, AlertView, Severity
@@ -117,8 +117,7 @@ async def read_alert(
     await audit.saw([owned.alert.subject], "GET /alerts/{id}")
     found, behind = await alert_whole(runtime.db, id, owned.alert.subject)
     response.headers["ETag"] = etag(version_of(found.owned))
-    response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
+    speaks(response, language)
     return view(found, behind, rules, language, runtime.now())
 
 
@@ -137,11 +136,7 @@ async def read_receivables(
 ) -> ReceivablesView:
     """The same figures as `rapport age` gives, for one customer, from all that is known now."""
     runtime, rules = parts(request)
-    if not scope.shows(id):
-        raise missing("customer", id)
-    account, (items, settlements) = await steady(runtime.db, id, lambda: books_of(runtime.db, id))
-    if account is None:
-        raise missing("customer", id)
+    account, (items, settlements) = await customer_of(request, scope, id, lambda: books_of(runtime.db, id))
     return receivables(id, account.name, items, settlements, as_of or rules.day(runtime.now()))
 
 
@@ -155,9 +150,7 @@ async def read_receivables(
 async def export_customer(request: Request, id: str) -> JSONResponse:  # noqa: A002
     """Every document about him as it is stored, by kind, for him to read."""
     runtime, _ = parts(request)
-    account, held = await steady(runtime.db, id, lambda: export(runtime.db, id))
-    if account is None:
-        raise missing("customer", id)
+    _, held = await customer_of(request, None, id, lambda: export(runtime.db, id))
     # By msgspec and not by the framework, which would turn exact decimals into floats.
     return JSONResponse(msgspec.to_builtins(held, enc_hook=_plain_number))
 

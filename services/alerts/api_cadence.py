@@ -6,13 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, parts, problems
+from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, speaks
 from services.alerts.cadence_view import cadence_view
-from services.alerts.reads import rhythm_of, steady
+from services.alerts.reads import rhythm_of
 from services.alerts.sentences_rhythm import cadence_sentences
 from services.alerts.views_cadence import CadenceView
 from services.chassis.auth import Access, Role
-from services.chassis.problems import missing
 
 ACCESS: Final[Access] = {("GET", "/customers/{id}/cadence"): SEEING_ALL | {Role.MANAGER}}
 PERSONAL: Final = {("GET", "/customers/{id}/cadence"): "id"}
@@ -35,12 +34,7 @@ async def read_cadence(
 ) -> CadenceView:
     """What he usually does, when he is expected next, and from when on his silence is an alarm."""
     runtime, rules = parts(request)
-    if not scope.shows(id):
-        raise missing("customer", id)
-    account, card = await steady(runtime.db, id, lambda: rhythm_of(runtime.db, id))
-    if account is None:
-        raise missing("customer", id)
-    response.headers["Content-Language"] = language
-    response.headers["Vary"] = "Accept-Language"
+    account, card = await customer_of(request, scope, id, lambda: rhythm_of(runtime.db, id))
+    speaks(response, language)
     shown = cadence_view(id, account.name, card, rules.cadence, rules.day(runtime.now()))
     return shown.model_copy(update={"sentences": cadence_sentences(shown, account.role, language)})

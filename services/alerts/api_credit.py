@@ -6,11 +6,10 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
-from services.alerts.api_parts import SEEING_ALL, Sees, parts, problems
+from services.alerts.api_parts import SEEING_ALL, Sees, customer_of, parts, problems
 from services.alerts.credit import CustomerCredit, customer_credit
-from services.alerts.reads import credit_of, steady
+from services.alerts.reads import credit_of
 from services.chassis.auth import Access, Role
-from services.chassis.problems import missing
 
 ACCESS: Final[Access] = {("GET", "/customers/{id}/credit"): SEEING_ALL | {Role.MANAGER}}
 PERSONAL: Final = {("GET", "/customers/{id}/credit"): "id"}
@@ -31,9 +30,5 @@ async def read_credit(
 ) -> CustomerCredit:
     """Each limit with what is held against it today, what is owed and on order, and the limits to come."""
     runtime, rules = parts(request)
-    if not scope.shows(id):
-        raise missing("customer", id)
-    account, books = await steady(runtime.db, id, lambda: credit_of(runtime.db, id))
-    if account is None:
-        raise missing("customer", id)
+    account, books = await customer_of(request, scope, id, lambda: credit_of(runtime.db, id))
     return customer_credit(id, account, *books, rules, rules.day(runtime.now()))

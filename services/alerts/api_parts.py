@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
 
 from services.alerts.channels.words import Language, nearest
-from services.alerts.reads import Scope, scope_of, staff_id
+from services.alerts.model.account import Account
+from services.alerts.reads import Scope, scope_of, staff_id, steady
 from services.alerts.rules import Rules
 from services.chassis.auth import CurrentCaller, Role, only
-from services.chassis.problems import MEDIA_TYPE
+from services.chassis.problems import MEDIA_TYPE, missing
 from services.chassis.runtime import Runtime
 from services.chassis.web import Auditing
 
+T = TypeVar("T")
 # Who sees every customer; others are shown their own.
 SEEING_ALL: Final = only(Role.ANALYST, Role.QUALITY, Role.ADMIN, Role.SYSTEM)
 _PROBLEMS: Final = {
@@ -61,6 +63,28 @@ async def scope_for(request: Request, caller: CurrentCaller) -> Scope:
     """What the caller may see."""
     runtime, rules = parts(request)
     return await scope_of(runtime.db, caller, SEEING_ALL, rules.day(runtime.now()))
+
+
+async def customer_of(
+    request: Request, scope: Scope | None, subject: str, read: Callable[[], Awaitable[T]]
+) -> tuple[Account, T]:
+    """A customer's account and what `read` gives of him, of one moment; `scope` None is whoever sees all.
+
+    Raises:
+        Problem: 404, he is not there or not the caller's to see: which of the two is not said.
+    """
+    if scope is not None and not scope.shows(subject):
+        raise missing("customer", subject)
+    account, found = await steady(parts(request)[0].db, subject, read)
+    if account is None:
+        raise missing("customer", subject)
+    return account, found
+
+
+def speaks(response: Response, language: Language) -> None:
+    """Say in which language is answered, and that another could have been had."""
+    response.headers["Content-Language"] = language
+    response.headers["Vary"] = "Accept-Language"
 
 
 def wanted_language(
