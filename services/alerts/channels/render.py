@@ -50,12 +50,8 @@ class Overdue(msgspec.Struct, frozen=True, kw_only=True):
     open: Money
 
 
-class AlertMail(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a receivable_overdue alert that was raised; `as_of` is the company's day they hold for.
-
-    `open` is `total` less the amounts of `settlements`. `link` is the page of the alert. `set_for` says at which of the
-    three levels the grace was set. `beside` are the customer's other overdue invoices, the oldest first.
-    """
+class Heading(msgspec.Struct, frozen=True, kw_only=True):
+    """What the mails of all rules begin with. `link` is the page of the alert."""
 
     language: Language
     receiver_name: str = ""
@@ -63,6 +59,20 @@ class AlertMail(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     customer_id: str
     customer_name: str
+
+    @property
+    def short_name(self) -> str:
+        """The customer's name as a subject has room for it."""
+        return shorten(one_line(self.customer_name), SUBJECT_NAME)
+
+
+class AlertMail(Heading, frozen=True, kw_only=True):
+    """The figures of a receivable_overdue alert that was raised; `as_of` is the company's day they hold for.
+
+    `open` is `total` less the amounts of `settlements`. `set_for` says at which of the three levels the grace was
+    set. `beside` are the customer's other overdue invoices, the oldest first.
+    """
+
     company: str = ""
     invoice_id: str
     issued_on: date | None = None
@@ -154,7 +164,7 @@ def _subject(mail: AlertMail) -> str:
         mail.language,
         "subject",
         mail.days_past_due,
-        customer=shorten(one_line(mail.customer_name), SUBJECT_NAME),
+        customer=mail.short_name,
         invoice=shorten(one_line(mail.invoice_id), SUBJECT_NAME),
         open=money(mail.open, mail.language),
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.money import Money
 from services.alerts.channels.mail import one_line
-from services.alerts.channels.render import SUBJECT_NAME, EventBehind, money, percent, shorten, templated
+from services.alerts.channels.render import EventBehind, Heading, money, percent, templated
 from services.alerts.channels.words import Language, say
 
 Kind = Literal["near", "over", "none"]
@@ -26,19 +26,13 @@ class OpenInvoice(msgspec.Struct, frozen=True, kw_only=True):
     open: Money
 
 
-class LimitMail(msgspec.Struct, frozen=True, kw_only=True):
+class LimitMail(Heading, frozen=True, kw_only=True):
     """The figures of a receivable_over_limit alert; `as_of` is the company's day they hold for.
 
     `utilisation` and `notice` are shares of the limit, 1 being all of it; `utilisation` is None under a limit of zero.
     `exposure` includes `orders`. `largest` are the largest open invoices, the largest first.
     """
 
-    language: Language
-    receiver_name: str = ""
-    alert_id: str
-    link: str
-    customer_id: str
-    customer_name: str
     company: str = ""
     limit: Money
     valid_from: date | None = None
@@ -84,8 +78,9 @@ def render_limit(mail: LimitMail) -> tuple[str, str, str]:
 
 
 def _subject(mail: LimitMail) -> str:
-    name = shorten(one_line(mail.customer_name), SUBJECT_NAME)
-    return _said(mail.language, f"limit.subject.{mail.kind}", name, mail.limit, mail.exposure, mail.utilisation)
+    return _said(
+        mail.language, f"limit.subject.{mail.kind}", mail.short_name, mail.limit, mail.exposure, mail.utilisation
+    )
 
 
 def _lead(mail: LimitMail) -> str:

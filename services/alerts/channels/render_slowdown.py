@@ -8,11 +8,9 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Final, Literal
 
-import msgspec
-
 from services.alerts.channels import rhythm_picture
 from services.alerts.channels.mail import Picture, one_line
-from services.alerts.channels.render import SUBJECT_NAME, EventBehind, day, percent, shorten, templated
+from services.alerts.channels.render import EventBehind, Heading, day, percent, templated
 from services.alerts.channels.words import Language, say, say_number
 from services.alerts.channels.words_rhythm import kind_of
 
@@ -20,7 +18,7 @@ PICTURE: Final = "rhythm"
 _LEAST: Final = Decimal("0.0001")  # a smaller chance would be shown as none at all
 
 
-class SlowdownMail(msgspec.Struct, frozen=True, kw_only=True):
+class SlowdownMail(Heading, frozen=True, kw_only=True):
     """The figures of a purchase_slowdown alert as of `raised_on`, the company's day of crossing.
 
     `usual_gap` is the mean of the customer's own gaps, in days with one decimal; `p` the chance of so long a silence;
@@ -28,12 +26,6 @@ class SlowdownMail(msgspec.Struct, frozen=True, kw_only=True):
     known any more. `days` are the purchase days around the alarm, the earliest first, `last_purchase` among them.
     """
 
-    language: Language
-    receiver_name: str = ""
-    alert_id: str
-    link: str
-    customer_id: str
-    customer_name: str
     role: str = ""
     kind: Literal["stop", "slowdown"]
     last_purchase: date
@@ -96,7 +88,7 @@ def _subject(mail: SlowdownMail) -> str:
         "rhythm.subject",
         mail.silent_days,
         alert=mail.title,
-        customer=shorten(one_line(mail.customer_name), SUBJECT_NAME),
+        customer=mail.short_name,
         buying=mail.buying,
         gap=mail.usual_gap,
     )

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import cast
 
 from contracts.money import Money
 from services.alerts.channels.render_over_limit import (
@@ -17,13 +16,12 @@ from services.alerts.channels.render_over_limit import (
     brief_limit,
     render_limit,
 )
-from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem, days_past_due, open_on
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write, named
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading, named, rows_behind
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -32,15 +30,13 @@ from services.chassis.mongo import Database, Doc, find, from_doc
 async def read(db: Database, alerts: Sequence[Alert]) -> Write:
     """What the messages about these alerts are made from: the customers' invoices, and the events that opened them."""
     subjects = sorted({alert.subject for alert in alerts})
-    refs = sorted({ref for alert in alerts for ref in alert.opened_by})
-    cards, rows = await asyncio.gather(
+    cards, known = await asyncio.gather(
         find(db, ITEMS.name, {"s": {"$in": subjects}}),
-        find(db, "ledger", {"_id": {"$in": refs}}, fields={"t": 1, "n": 1}),
+        rows_behind(db, alerts),
     )
     items: dict[str, list[OpenItem]] = {}
     for doc in cards:
         items.setdefault(doc["s"], []).append(from_doc(doc["state"], Item).item)
-    known = {row["_id"]: row for row in rows}
 
     def write(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Content:
         if "limit" not in alert.figures:
@@ -65,12 +61,7 @@ def letter(
     limit = granted_on(account.limits, company, as_of)
     used, orders = figures.get("utilisation"), figures.get("orders")
     return LimitMail(
-        language=cast("Language", colleague.language),
-        receiver_name=colleague.name,
-        alert_id=alert.alert_id,
-        link=f"{settings.public_url}/alerts/{alert.alert_id}",
-        customer_id=alert.subject,
-        customer_name=account.name or alert.subject,
+        **heading(alert, account, colleague, settings),
         company=company,
         limit=Money(Decimal(figures["limit"]), currency),
         valid_from=limit.valid_from if limit is not None else None,

@@ -22,7 +22,6 @@ from services.alerts.channels.render import (
     brief,
     render_alert_raised,
 )
-from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.exchange import convert
@@ -30,7 +29,7 @@ from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import Entry, OpenItem
 from services.alerts.model.rules.receivable_overdue import RULE
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ALERTS, ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -76,12 +75,7 @@ def letter(alert: Alert, item: OpenItem, account: Account, colleague: Colleague,
     as_of = settings.rules.day(alert.raised_at)
     grace = settings.rules.overdue_for(account, as_of).grace_days
     return AlertMail(
-        language=cast("Language", colleague.language),
-        receiver_name=colleague.name,
-        alert_id=alert.alert_id,
-        link=f"{settings.public_url}/alerts/{alert.alert_id}",
-        customer_id=alert.subject,
-        customer_name=account.name or alert.subject,
+        **heading(alert, account, colleague, settings),
         company=item.company,
         invoice_id=item.invoice_id,
         issued_on=item.invoice.issued_on if item.invoice else None,

@@ -4,36 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypedDict, cast
 
 from services.alerts.channels.mail import Picture
-from services.alerts.channels.render import EventBehind
+from services.alerts.channels.render import EventBehind, Heading
 from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.staff import Colleague
 from services.alerts.settings import AlertsSettings
-from services.chassis.mongo import Database, Doc
+from services.chassis.mongo import Database, Doc, find
 
 
 class Withheld(Exception):  # noqa: N818 - a decision, not an error
     """The notification is not to be sent; the text is the reason's code."""
-
-
-class Said(Protocol):
-    """What every rule's content has."""
-
-    @property
-    def language(self) -> Language:
-        """The receiver's."""
-
-    @property
-    def customer_name(self) -> str:
-        """As it is shown."""
-
-    @property
-    def link(self) -> str:
-        """The alert's page."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +36,7 @@ class Content:
     @classmethod
     def of(
         cls,
-        said: Said,
+        said: Heading,
         brief: Callable[[], tuple[str, str]],
         render: Callable[[], tuple[str, str, str]],
         pictures: Callable[[], tuple[Picture, ...]] = tuple,
@@ -64,6 +48,36 @@ class Content:
 # Raises Withheld where there is nothing to say any more.
 Write = Callable[[Alert, Account, Colleague, AlertsSettings], Content]
 Read = Callable[[Database, Sequence[Alert]], Awaitable[Write]]
+
+
+class Headed(TypedDict):
+    """The fields of a Heading."""
+
+    language: Language
+    receiver_name: str
+    alert_id: str
+    link: str
+    customer_id: str
+    customer_name: str
+
+
+def heading(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Headed:
+    """What the mail about an alert begins with."""
+    return Headed(
+        language=cast("Language", colleague.language),
+        receiver_name=colleague.name,
+        alert_id=alert.alert_id,
+        link=f"{settings.public_url}/alerts/{alert.alert_id}",
+        customer_id=alert.subject,
+        customer_name=account.name or alert.subject,
+    )
+
+
+async def rows_behind(db: Database, alerts: Sequence[Alert]) -> dict[str, Doc]:
+    """The ledger's rows of what opened these alerts, by ref, as `named` reads them."""
+    refs = sorted({ref for alert in alerts for ref in alert.opened_by})
+    rows = await find(db, "ledger", {"_id": {"$in": refs}}, fields={"t": 1, "n": 1})
+    return {row["_id"]: row for row in rows}
 
 
 def named(refs: Iterable[str], rows: Mapping[str, Doc]) -> Iterable[EventBehind]:

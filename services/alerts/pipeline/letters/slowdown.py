@@ -11,7 +11,6 @@ from typing import Final, Literal, cast
 
 from services.alerts.cadence import Cadence
 from services.alerts.channels.render_slowdown import SlowdownMail, brief_slowdown, pictures, render_slowdown
-from services.alerts.channels.words import Language
 from services.alerts.learning import known_priors
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
@@ -19,7 +18,7 @@ from services.alerts.model.cadence.course import Course
 from services.alerts.model.cadence.decision import judge, reach
 from services.alerts.model.cadence.priors import Dated
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write, named
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading, named, rows_behind
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import RHYTHMS, RhythmCard
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -32,14 +31,12 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
     the events that opened the alerts.
     """
     subjects = sorted({alert.subject for alert in alerts})
-    refs = sorted({ref for alert in alerts for ref in alert.opened_by})
-    cards, rows, known = await asyncio.gather(
+    cards, events, known = await asyncio.gather(
         find(db, RHYTHMS.name, {"s": {"$in": subjects}}),
-        find(db, "ledger", {"_id": {"$in": refs}}, fields={"t": 1, "n": 1}),
+        rows_behind(db, alerts),
         known_priors(db),
     )
     courses = {doc["s"]: from_doc(doc["state"], RhythmCard).course for doc in cards}
-    events = {row["_id"]: row for row in rows}
     timeline = [Dated(valid_from=one.valid_from, priors=one.priors) for one in known.fitted]
 
     def write(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Content:
@@ -68,12 +65,7 @@ def letter(
     cadence = settings.rules.cadence
     cadence.learn(timeline)
     return SlowdownMail(
-        language=cast("Language", colleague.language),
-        receiver_name=colleague.name,
-        alert_id=alert.alert_id,
-        link=f"{settings.public_url}/alerts/{alert.alert_id}",
-        customer_id=alert.subject,
-        customer_name=account.name or alert.subject,
+        **heading(alert, account, colleague, settings),
         role=account.role,
         kind=cast("Literal['stop', 'slowdown']", figures["kind"]),
         last_purchase=last,
