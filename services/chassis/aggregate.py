@@ -118,8 +118,16 @@ class State:
     ticked: datetime | None = None
     heard: datetime | None = None
     erased: bool = False
+    ours: bool = False  # since it was loaded, this process has spoken for it, and no other
     documents: dict[Key, Stored] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)  # kinds of which every document of the subject is here
+
+    def held(self, at: Key) -> Stored | None:
+        """A document as loaded; None where it has not been."""
+        found = self.documents.get(at)
+        if found is None and at[0] in self.whole:
+            found = self.documents[at] = Stored(None)
+        return found
 
 
 class Missing(Exception):  # noqa: N818 - not an error: a request
@@ -162,7 +170,7 @@ class Desk:
         for layer in (self.changed, self.below):
             if (change := layer.get(at)) is not None:
                 return change[1]
-        found = self.state.documents.get(at)
+        found = self.state.held(at)
         if found is None:
             self._mine(kind)
             raise Missing(kind, key)

@@ -14,14 +14,13 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import cast
-from weakref import WeakSet
 
 from pymongo import UpdateOne, WriteConcern
 from pymongo.errors import PyMongoError
 
 from .aggregate import EVERY, Desk, Key, State, Stored
 from .cache import StateCache
+from .claims import Claim, Claims, Subject
 from .erase import bared, erased_among
 from .errors import duplicate, heals
 from .fold import Folded, fold_subject, known_needs
@@ -121,20 +120,14 @@ class Applier:
     cache: StateCache
     shards: int = 8
     lanes: int = 2
+    hand: Callable[[list[Doc], Collection[int]], None] = lambda _rows, _unsure: None  # to the relay
     small: int = 256  # a batch below this goes in one lane: a second transaction would cost more than it saves
+    claims: Claims = field(default_factory=Claims)
 
     @cached_property
     def transactions(self) -> Transactions:
         """Where plans are written."""
         return Transactions(self.service, self.db, self.sessions, self.ledger)
-
-    @cached_property
-    def _split(self) -> WeakSet[asyncio.Task[Outcome]]:
-        return WeakSet()
-
-    @cached_property
-    def _turns(self) -> list[asyncio.Lock]:
-        return [asyncio.Lock() for _ in range(self.lanes)]
 
     @property
     def source(self) -> str:
@@ -163,29 +156,44 @@ class Applier:
             await _over(after)
             await self._retried("offsets", lambda: self._save(positions, FORGETFUL))
             return Outcome()
-        if len(works) < self.small or self.lanes == 1:
-            await _over(after)
-            return await self._lane(works, unread, positions)
-        if after is not None and after not in self._split:
-            await _over(after)  # it took no turns: the lanes of this batch would overtake it
-        self._split.add(cast("asyncio.Task[Outcome]", asyncio.current_task()))
-        lanes: list[list[Work]] = [[] for _ in range(self.lanes)]
-        for work in works:
-            lanes[zlib.crc32(work.subject.encode()) % self.lanes].append(work)
+        lanes = [works]
+        if self.lanes > 1 and max(len(works), len(self.claims)) >= self.small:
+            lanes = [[work for work in works if self._lane_of(work) == n] for n in range(self.lanes)]
+        claims = [self.claims.ask(places(lane)) for lane in lanes]  # here, before anything else may ask
+        try:
+            if len(lanes) == 1:
+                await _over(after)
+                return await self._in_turn(claims[0], works, unread, positions)
+            outcome = await self._side_by_side(lanes, claims, unread)
+        finally:
+            for claim in claims:  # one that was called off before its turn has not given it back
+                claim.release()
+        await _over(after)
+        await self._retried("offsets", lambda: self._save(positions))
+        return outcome
+
+    def _lane_of(self, work: Work) -> int:
+        return zlib.crc32(work.subject.encode()) % self.lanes
+
+    async def _side_by_side(self, lanes: list[list[Work]], claims: list[Claim], unread: list[Dead]) -> Outcome:
+        running = (
+            self._in_turn(claim, lane, unread if n == 0 else [], [])
+            for n, (claim, lane) in enumerate(zip(claims, lanes, strict=True))
+        )
         outcome = Outcome()
-        running = (self._in_turn(n, lane, unread if n == 0 else []) for n, lane in enumerate(lanes))
         # None is left running behind another's fault.
         for part in await asyncio.gather(*running, return_exceptions=True):
             if isinstance(part, BaseException):
                 raise part
             outcome.add(part)
-        await _over(after)
-        await self._retried("offsets", lambda: self._save(positions))
         return outcome
 
-    async def _in_turn(self, lane: int, works: list[Work], unread: list[Dead]) -> Outcome:
-        async with self._turns[lane]:
-            return await self._lane(works, unread, [])
+    async def _in_turn(self, claim: Claim, works: list[Work], unread: list[Dead], positions: list[Position]) -> Outcome:
+        try:
+            await claim.turn()
+            return await self._lane(works, unread, positions)
+        finally:
+            claim.release()
 
     async def _save(self, positions: list[Position], concern: WriteConcern = MAJORITY) -> None:
         if positions:
@@ -242,7 +250,7 @@ class Applier:
             except Exception:
                 if not batch.grows_careful():
                     raise
-            self.cache.drop((work.head.name, work.subject) for work in works)
+            self.cache.drop(places(works))
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)
 
@@ -274,6 +282,8 @@ class Applier:
         await self.ledger.prepare(plan.taken)
         with self.metrics.timed("transaction"):
             await self.transactions.store(plan, [position.update() for position in batch.positions])
+        if plan.outbox:
+            self.hand(plan.outbox, plan.unsure)  # before the states go on to others: what those lead to comes behind
         for one in folded:
             settle(one)
             self.cache.give(one.state)
@@ -315,7 +325,8 @@ class Applier:
         for head, subjects in absent.items():
             kind = self.service.kinds[head]
             found = {doc["_id"]: doc for doc in await self._among(head, "_id", subjects)}
-            states += [state_of(kind, subject, found.get(subject)) for subject in subjects]
+            parts = [part.name for part in self.service.parts_of(head)]
+            states += [state_of(kind, subject, found.get(subject), parts) for subject in subjects]
         return states
 
     async def _documents(self, missing: list[tuple[State, Key]]) -> None:
@@ -346,6 +357,11 @@ class Applier:
         if not values:
             return []
         return await self.db[name].find({field: {"$in": list(values)}}, batch_size=10_000).to_list(None)
+
+
+def places(works: list[Work]) -> Iterable[Subject]:
+    """The subjects that some work is about."""
+    return ((work.head.name, work.subject) for work in works)
 
 
 async def _over(task: asyncio.Task[Outcome] | None) -> None:

@@ -108,7 +108,7 @@ def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> se
                 wanted.add((kind.name, key))
         except Exception:  # noqa: BLE001, S112 - such an event will not be folded either, and is told so there
             continue
-    return wanted - state.documents.keys()
+    return {at for at in wanted if state.held(at) is None}
 
 
 def _run(work: Work, desk: Desk, kinds: Mapping[str, Kind], check: Callable[[Desk], None] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from .aggregate import Desk, Kind, State, Stored
 from .fold import Folded
 from .mongo import Doc, check_doc, from_doc, to_doc
-from .outbox import dead_doc, dead_row, rows_of, tombstone_row
+from .outbox import dead_doc, dead_row, rows_of, shard_of, tombstone_row
 from .service import Service
 from .work import Dead, Work
 
@@ -30,6 +31,7 @@ class Plan:
     heads: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
     parts: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
     outbox: list[Doc] = field(default_factory=list)
+    unsure: set[int] = field(default_factory=set)  # shards of the outbox where others' words may have to go out before
     dead: list[Doc] = field(default_factory=list)
     erased: list[State] = field(default_factory=list)
     looked: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -50,6 +52,8 @@ class Plan:
                 plan.looked[one.state.head][one.state.subject] = one.state.v
                 continue
             if one.said:
+                if one.state.spoke and not one.state.ours:
+                    plan.unsure.update(shard_of(event.subject, shards) for event in one.said)
                 rows, one.state.spoke = rows_of(one.said, one.state.spoke, shards)
                 plan.outbox += rows
             if one.erase:
@@ -65,6 +69,8 @@ class Plan:
         return plan
 
     def _tombstones(self, state: State, service: Service, shards: int) -> None:
+        if state.spoke and not state.ours:
+            self.unsure.add(shard_of(state.subject, shards))
         for topic in service.snapshots:
             state.spoke += 1
             cause = f"{service.name}/{topic}/{state.subject}"
@@ -123,7 +129,7 @@ def latest(one: Folded) -> datetime | None:
 
 def part_write(kind: Kind, state: State, key: str, stored: Stored) -> Write | None:
     """The write for a part, None where nothing changes."""
-    before = state.documents.get((kind.name, key))
+    before = state.held((kind.name, key))
     doc_id = kind.doc_id(state.subject, key)
     if before is not None and before == stored:
         return None
@@ -158,6 +164,7 @@ def storable(desk: Desk) -> None:
 def settle(one: Folded) -> None:
     """After the commit: the state on hand is what the database now holds."""
     state = one.state
+    state.ours = state.ours or bool(one.said) or one.erase
     if one.moves:
         state.v += 1
         state.ticked = latest(one)
@@ -166,13 +173,16 @@ def settle(one: Folded) -> None:
         state.documents[at] = stored
     if one.erase:
         state.erased = True
+        state.whole.clear()
         state.documents = {(state.head, ""): Stored(None)}
 
 
-def state_of(kind: Kind, subject: str, doc: Doc | None) -> State:
-    """A subject's state from its head's document, which may not be there yet."""
+def state_of(kind: Kind, subject: str, doc: Doc | None, parts: Iterable[str] = ()) -> State:
+    """A subject's state from its head's document. Before its first head nothing of a subject is stored, so that of
+    its `parts` all is known.
+    """
     if doc is None:
-        return State(subject, kind.name, documents={(kind.name, ""): Stored(None)})
+        return State(subject, kind.name, documents={(kind.name, ""): Stored(None)}, whole=set(parts))
     value: Any = from_doc(doc["state"], kind.type) if "state" in doc else None
     return State(
         subject,

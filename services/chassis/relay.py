@@ -2,13 +2,15 @@
 
 A shard of the outbox is sent by one lease holder at a time. A failed send holds its shard back, and no other: what was
 sent after the failure is sent again behind it. A repeat on the wire is possible and harmless, since its id is the same.
+What this process said itself is sent from memory where the order allows it (fresh.py); the database is asked for the
+rest, at least every `poll_ms`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -18,6 +20,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from pymongo.errors import PyMongoError
 
 from . import marks
+from .fresh import Fresh
 from .lease import Leases
 from .metrics import Metrics
 from .mongo import READ_MAJORITY, Database, Doc
@@ -58,6 +61,9 @@ class Relay:
         self.stopping = False
         self._renewed: dict[int, float] = {}
         self._held: dict[int, Hold] = {}
+        self._fresh = Fresh(shards)
+        self._asked_at = 0.0
+        self._marking: asyncio.Task[object] | None = None
         self._asked = asyncio.Event()  # for all leases, once
         self._wake = asyncio.Event()
         self._measured = 0.0
@@ -68,8 +74,13 @@ class Relay:
         now = time.monotonic()
         return {shard for shard, renewed in self._renewed.items() if now - renewed < self.leases.ttl_ms / 1000}
 
+    def hand(self, rows: Sequence[Doc], unsure: Collection[int] = ()) -> None:
+        """What a transaction of this process has said, as soon as it is committed; see `Fresh.hand`."""
+        self._fresh.hand(rows, unsure)
+        self.wake()
+
     def wake(self) -> None:
-        """Something has been said here."""
+        """Something has been said."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -109,17 +120,48 @@ class Relay:
         self._wake.clear()
         if self.producer is None:
             self.producer = await self.connect()
-        rows = await self._rows(self.mine - self._held.keys(), self.batch)
+        free = self.mine - self._held.keys()
+        if time.monotonic() - self._asked_at > self.poll:  # others may have said something in these shards
+            self._asked_at = time.monotonic()
+            self._fresh.doubt(range(self.shards))
+        rows = self._fresh.take(free, self.batch)
+        behind = free & self._fresh.behind
+        found = await self._found(behind)
         for shard, hold in self._held.items():
             if hold.until <= time.monotonic():
-                rows += await self._rows({shard} & self.mine, 1)
-        if not rows:
-            return 0
-        mine = self.mine
-        done = await self._send(self.producer, [row for row in rows if row["shard"] in mine])
-        if done:
-            await self.outbox.delete_many({"_id": {"$in": [row["_id"] for row in done]}})
+                found += await self._rows({shard} & self.mine, 1)
+        done = await self._send_mine(self.producer, rows + found)
+        if len(found) < self.batch:
+            self._fresh.caught_up(behind - self._held.keys())
         return len(done)
+
+    async def _found(self, behind: Collection[int]) -> list[Doc]:
+        """What the database holds of shards that are behind; never what is just being marked as sent."""
+        if not behind:
+            return []
+        await self._marked()
+        self._fresh.asking(behind)
+        return await self._rows(behind, self.batch)
+
+    async def _send_mine(self, producer: AIOKafkaProducer, rows: list[Doc]) -> list[Doc]:
+        """Send what is still to be sent here, and mark it: beside what is sent next, for nobody waits for that."""
+        mine = self.mine
+        rows = [row for row in rows if row["shard"] in mine]
+        try:
+            done = await self._send(producer, rows) if rows else []
+        except BaseException:
+            self._fresh.doubt({row["shard"] for row in rows})
+            raise
+        if done:
+            await self._marked()
+            gone = {"_id": {"$in": [row["_id"] for row in done]}}
+            self._marking = asyncio.ensure_future(self.outbox.delete_many(gone))
+        return done
+
+    async def _marked(self) -> None:
+        if self._marking is not None:
+            marking, self._marking = self._marking, None
+            await marking
 
     async def _rows(self, shards: Collection[int], limit: int) -> list[Doc]:
         if not shards:
@@ -182,6 +224,7 @@ class Relay:
         held = self._held.get(shard)
         delay = 0.2 if held is None else min(held.delay * 2, PATIENCE)
         self._held[shard] = Hold(time.monotonic() + delay, delay)
+        self._fresh.doubt([shard])
 
     async def _renew(self) -> None:
         """Begin again with another producer: an idempotent one counts a batch that the broker refused, and every later
@@ -210,6 +253,8 @@ class Relay:
                 except (PyMongoError, OSError) as error:
                     log.warning("relay.leases", error=type(error).__name__)
                     break
+                if not held or shard not in self.mine:
+                    self._fresh.doubt([shard])  # another may have sent what is held of it, and more
                 if not held:
                     self._renewed.pop(shard, None)
                 else:
@@ -240,8 +285,10 @@ class Relay:
         try:
             async with asyncio.timeout(5):
                 await self._asked.wait()  # a process that ends as soon as it has begun sends what it said all the same
+                self._asked_at = 0.0
                 while await self.send_once():
                     pass
+                await self._marked()
         except (TimeoutError, KafkaError, PyMongoError, OSError) as error:
             log.info("relay.left_rows", error=type(error).__name__, next="the next process sends them")
 

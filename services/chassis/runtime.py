@@ -136,9 +136,7 @@ class Runtime:
                 return
 
     def wake(self, outcome: Outcome) -> None:
-        """After a batch: the relay has something to send, the clock something that may be due."""
-        if self.relay is not None and (outcome.said or outcome.dead):
-            self.relay.wake()
+        """After a batch: the clock has something that may be due, and others may have something to do."""
         # In a simulation a watermark that applies nothing moves the clock all the same.
         if self.clock is not None and (outcome.applied or self.settings.clock == "events"):
             self.clock.wake()
@@ -258,6 +256,7 @@ class Runtime:
             batch=settings.relay_batch,
             poll_ms=settings.outbox_poll_ms,
         )
+        self.applier.hand = self.relay.hand
         broker = KafkaBroker(
             settings.kafka_bootstrap.split(","),
             security=faststream_security(settings),

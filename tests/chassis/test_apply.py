@@ -105,6 +105,38 @@ def retries(applier: Applier) -> float:
     return value or 0.0
 
 
+async def test_work_of_one_process_on_the_same_subjects_waits_instead_of_being_done_twice(lab: Lab) -> None:
+    """A batch, due moments and what people do come side by side; the database would let one of two win."""
+    applier, subjects = await lab.applier(small=20), [unique() for _ in range(12)]
+    batches = [[told("add", 1, subject) for subject in subjects for _ in range(k)] for k in (1, 2, 1, 3, 1)]
+    await asyncio.gather(*(applier.apply(lab.works(batch)) for batch in batches))
+    cards = [await lab.card(subject) for subject in subjects]
+    assert [card and card.n for card in cards] == [8] * 12
+    assert (conflicts(applier), retries(applier)) == (0, 0)
+
+
+async def test_nothing_is_looked_for_that_a_subject_born_here_cannot_have(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    applier, subject = await lab.applier(), unique()
+    asked: list[str] = []
+    among = applier._among
+
+    async def watched(name: str, *rest: Any) -> Any:
+        asked.append(name)
+        return await among(name, *rest)
+
+    monkeypatch.setattr(applier, "_among", watched)
+    await applier.apply(lab.works([told("slip", "a", subject)]))
+    await applier.apply(lab.works([told("slip", "b", subject), told("slip", "a", subject)]))
+    await applier.apply(lab.works([told("drop", "b", subject), told("all", 0, subject)]))
+    assert asked == ["cards"], "once, before it was born"
+    card = await lab.card(subject)
+    assert card is not None
+    assert card.n == 2
+    assert await lab.slips(subject) == {"a": 2}
+
+
 @pytest.mark.parametrize("verb", ["all", "first", "nothing"])
 async def test_what_is_cached_hides_no_other_writers_change(lab: Lab, verb: str) -> None:
     """Also where nothing is written: a refusal, or the finding that there is nothing to do, rests on a state too."""
