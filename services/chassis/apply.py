@@ -70,19 +70,21 @@ class Batch:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch. `subjects` are those that spoke (the relay is woken for them)."""
+    """What became of a batch."""
 
     applied: int = 0
     repeats: int = 0
     dead: list[Dead] = field(default_factory=list)  # new ones
     refused: list[Dead] = field(default_factory=list)  # all, also what lay among the dead letters before
     said: int = 0
+    due: bool = False  # something waits for the clock, and for nothing else
 
     def add(self, other: Outcome) -> None:
         """Sum over lanes."""
         self.applied += other.applied
         self.repeats += other.repeats
         self.said += other.said
+        self.due = self.due or other.due
         self.dead += other.dead
         self.refused += other.refused
 
@@ -289,6 +291,7 @@ class Applier:
             self.cache.give(one.state)
         outcome.applied = len(fresh) - sum(len(one.dead) for one in folded)
         outcome.said = len(plan.outbox)
+        outcome.due = any(one.due_at_once for one in folded)
         return outcome
 
     async def _fold(self, works: list[Work], check: Callable[[Desk], None] | None = None) -> list[Folded]:

@@ -26,7 +26,7 @@ from .logtime import Place, service_clock
 from .mongo import Doc
 from .work import Work, tick_work
 
-HOT = 1.5  # seconds after a batch in which rounds follow closely: what it made due is said at once
+HOT = 1.5  # seconds after something became due in which rounds follow closely: log time is on its way past it
 log = structlog.get_logger(__name__)
 
 Partitions = Callable[[], Awaitable[set[Place]]]
@@ -59,7 +59,7 @@ class Clock:
         self._trouble = ""
 
     def wake(self) -> None:
-        """A batch was applied: something may be due at once."""
+        """Something may be due at once."""
         self._hot_until = time.monotonic() + HOT
         self._wake.set()
 

@@ -37,6 +37,14 @@ class Folded:
         """
         return bool(self.changed or self.said or self.erase or any(work.keep for work in self.rows))
 
+    @property
+    def due_at_once(self) -> bool:
+        """Whether something was put that the clock may take as soon as it has passed what is known here."""
+        heard = self.heard
+        return heard is not None and any(
+            stored.due is not None and stored.due <= heard for _, stored in self.changed.values()
+        )
+
 
 def fold_subject(
     state: State,

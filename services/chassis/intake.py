@@ -22,6 +22,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from .apply import Applier, Outcome
+from .ends import Ends
 from .errors import OffsetGoneError
 from .logtime import LogTime
 from .pulse import Pulse
@@ -74,6 +75,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owed: dict[TopicPartition, int] = {}  # applied, and not yet committed to Kafka
         self._committed = 0.0
         self.pulse = Pulse(logtime, applier.metrics)
+        self.ends = Ends(logtime, self.next, applier.move, lambda: bool(self._hand))
         self.broker = broker
         self.subscriber = broker.subscriber(
             *service.topics(),
@@ -101,6 +103,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             KafkaError: one that waiting does not heal has lasted for a minute (the group has shut this process out).
         """
         await self._join()
+        asking = asyncio.create_task(self.ends.run(self.consumer))
         try:
             while not self.stopping:
                 try:
@@ -117,6 +120,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._finish(0)
                 await self._commit(now=True)
         finally:
+            asking.cancel()
             for one in self._hand:
                 one.task.cancel()
 
@@ -140,7 +144,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         except NoOffsetForPartitionError:
             pass  # the group has none; ours is put in its place below
         except OffsetOutOfRangeError as gone:
-            if any(tp in self.next for tp in gone.args[0]):  # else it was the group's offset: ours is put in its place
+            if any(tp in self.next for tp in gone.args[0]):  # else it was the group's offset, as above
                 raise
         if batch:
             await self._take(batch)
@@ -297,9 +301,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self.applier.move(ended)
 
     def _count(self, read: Read, outcome: Outcome) -> None:
-        topic = read.positions[0].topic
-        self.metrics.applied.labels(topic).inc(outcome.applied)
-        self.metrics.repeated.labels(topic).inc(outcome.repeats)
+        self.metrics.count(read.positions[0].topic, outcome.applied, outcome.repeats)
         for dead in outcome.dead:
             self.metrics.dead.labels(dead.origin.topic if dead.origin else "", dead.reason).inc()
 

@@ -190,6 +190,11 @@ class Metrics(MetricSet):
         for gauge in (self.lag_records, self.lag_seconds):
             gauge.remove(topic, str(partition))
 
+    def count(self, topic: str, applied: int, repeated: int) -> None:
+        """What became of a batch's events."""
+        self.applied.labels(topic).inc(applied)
+        self.repeated.labels(topic).inc(repeated)
+
     def outbox(self, records: int, oldest: float | None) -> None:
         """State of the outbox: records not yet sent, and when (seconds since 1970) the oldest was written."""
         self.outbox_records.set(records)

@@ -136,10 +136,12 @@ class Runtime:
                 return
 
     def wake(self, outcome: Outcome) -> None:
-        """After a batch: the clock has something that may be due, and others may have something to do."""
+        """After a batch: the clock may have something to fold, and others may have something to do."""
         # In a simulation a watermark that applies nothing moves the clock all the same.
-        if self.clock is not None and (outcome.applied or self.settings.clock == "events"):
+        if self.clock is not None and (outcome.due or self.settings.clock == "events"):
             self.clock.wake()
+        if self.intake is not None and outcome.due:
+            self.intake.ends.ask()
         for wake in self.woken:
             wake(outcome)
 
@@ -285,6 +287,7 @@ class Runtime:
             poll_ms=settings.clock_poll_ms,
             woken=self.wake,
         )
+        self.intake.ends.moved = self.clock.wake
         self.health.add("kafka", self._kafka_answers)
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> set[Place]:

@@ -222,8 +222,8 @@ def test_no_text_at_all_bends_a_mail(name: str) -> None:
     subject, text, html = render_alert_raised(alert(customer_name=name))
     message = mail(subject, text, html, name)
     assert [key for key, _ in message.items()] == [
-        "Message-ID", "Date", "From", "To", "Subject", "Content-Language", "Auto-Submitted", "MIME-Version",
-        "Content-Type",
+        "Message-ID", "Date", "From", "To", "Subject", "Content-Language", "Auto-Submitted", "Content-Type",
+        "MIME-Version",
     ]  # fmt: skip
     assert str(message["Subject"]) == subject
     assert message["From"].addresses[0].addr_spec == "alerts@example.test"

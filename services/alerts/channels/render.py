@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 # A name may have 200 characters; in a list of mails the invoice and the amount behind it must still be seen.
 SUBJECT_NAME = 40
 EVENTS_SHOWN = 12
+FORMS = 4096  # written amounts and dates that are remembered: text and HTML say the same ones, and so do many mails
 BESIDE_SHOWN = 5
 
 AgeingStage = Literal["1-30", "31-60", "61-90", "91+"]
@@ -140,16 +141,19 @@ def templated(rule: str, language: Language, subject: str, values: Mapping[str, 
     return subject, text, html
 
 
+@lru_cache(FORMS)
 def money(value: Money, language: Language) -> str:
     """An amount as the language writes it, with all decimals of its currency."""
     return str(format_currency(value.amount, value.currency, locale=LOCALES[language]))
 
 
+@lru_cache(FORMS)
 def percent(share: Decimal, language: Language) -> str:
     """A share as per cent, with up to two decimals: 0.8 is 80%."""
     return str(format_percent(share, "#,##0.##%", locale=LOCALES[language]))
 
 
+@lru_cache(FORMS)
 def day(value: date, language: Language) -> str:
     """A date with its month in words (en) or with 年月日 (zh-CN)."""
     return str(format_date(value, "long", locale=LOCALES[language]))
@@ -186,6 +190,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
     templates.filters["line"] = one_line
     return templates

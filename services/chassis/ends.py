@@ -1,0 +1,71 @@
+"""Asking the broker where the partitions end, when something waits to know it.
+
+What became due is folded once nothing that lies unread can deny it. Fetches that come back empty tell so in time
+(pulse.py); when a due moment is waiting, the broker is asked at once, and one answer moves the clocks of all partitions
+that are read to their end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from .apply import Position
+from .logtime import LogTime
+
+APART = 0.02  # seconds between two questions
+log = structlog.get_logger(__name__)
+
+
+class Ends:
+    """Asks when told to; `applied` says how far each partition of this process is applied, `move` stores their clocks.
+
+    `busy` says that there is more to read: then no answer could help, and whoever reads on will tell it again.
+    """
+
+    def __init__(
+        self,
+        logtime: LogTime,
+        applied: Mapping[TopicPartition, int],
+        move: Callable[[list[Position]], Awaitable[None]],
+        busy: Callable[[], bool],
+    ) -> None:
+        self.time, self.applied, self.move, self.busy = logtime, applied, move, busy
+        self.moved: Callable[[], None] = lambda: None  # told when clocks have moved on
+        self._wanted = asyncio.Event()
+
+    def ask(self) -> None:
+        """Something waits for the clock."""
+        self._wanted.set()
+
+    async def run(self, consumer: Any) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            if not self.busy():
+                try:
+                    await self.look(consumer)
+                except KafkaError as error:
+                    log.info("intake.no_ends", error=type(error).__name__)  # the fetches will tell
+            await asyncio.sleep(APART)
+
+    async def look(self, consumer: Any) -> None:
+        """Move on the clocks of the partitions of which everything is applied that was there when this was asked."""
+        asked = time.time_ns() // 1_000_000
+        ended: list[Position] = []
+        for tp, end in (await consumer.end_offsets(list(self.applied))).items():
+            applied = self.applied.get(tp)
+            if applied is None or applied < end:
+                continue
+            if (at := self.time.read_to_end((tp.topic, tp.partition), asked)) is not None:
+                ended.append(Position(tp.topic, tp.partition, applied, at))
+        if ended:
+            await self.move(ended)
+            self.moved()
