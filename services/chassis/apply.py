@@ -129,7 +129,7 @@ class Applier:
     @cached_property
     def transactions(self) -> Transactions:
         """Where plans are written."""
-        return Transactions(self.service, self.db, self.sessions, self.ledger)
+        return Transactions(self.service, self.db, self.sessions)
 
     @property
     def source(self) -> str:
@@ -343,9 +343,10 @@ class Applier:
             state.documents[(name, key)] = Stored(None)
             if state.v:  # before its first head nothing of a subject is stored
                 wanted[name][self.service.kinds[name].doc_id(state.subject, key)] = (state, key)
-        for name, places in wanted.items():
-            for doc in await self._among(name, "_id", places):
-                state, key = places[doc["_id"]]
+        found = await asyncio.gather(*(self._among(name, "_id", held) for name, held in wanted.items()))
+        for name, docs in zip(wanted, found, strict=True):
+            for doc in docs:
+                state, key = wanted[name][doc["_id"]]
                 state.documents[(name, key)] = self._stored(name, doc)
         for name, owners in whole.items():
             for doc in await self._among(name, "s", [subject for subject, state in owners.items() if state.v]):

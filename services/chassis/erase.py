@@ -8,19 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
-
 from contracts.registry import dead_letter_topic
 
 from .aggregate import State
 from .fold import ERASED
-from .mongo import Database
+from .mongo import Below, Database, Session
 from .outbox import subject_of
 from .service import Service
 from .work import Dead
 
 
-async def erase_rows(db: Database, service: Service, state: State, session: AsyncIOMotorClientSession) -> None:
+def erase_rows(db: Below, service: Service, state: State, session: Session) -> None:
     """Remove what stands about a subject, in the transaction that folds his erasure (which writes his own head).
 
     Parts go whole; heads of other kinds under his name are closed as his own is. Ledger rows lose subject and content,
@@ -31,24 +29,20 @@ async def erase_rows(db: Database, service: Service, state: State, session: Asyn
     closed = {"_id": "$_id", "v": {"$add": [{"$ifNull": ["$v", 0]}, 1]}, "spoke": {"$ifNull": ["$spoke", 0]}}
     for head in service.heads():
         if head.name != state.head:
-            await db[head.name].update_one(
+            db[head.name].update_one(
                 {"_id": subject}, [{"$replaceWith": closed | {"erased": True}}], upsert=True, session=session
             )
     for part in service.all_parts():
-        await db[part.name].delete_many({"s": subject}, session=session)
-    await db["ledger"].update_many(
-        {"s": subject, "t": {"$in": list(service.books)}}, {"$set": {"s": ""}}, session=session
-    )
-    await db["ledger"].update_many({"s": subject}, {"$set": {"s": ""}, "$unset": {"d": ""}}, session=session)
-    await db["dead"].update_many(
+        db[part.name].delete_many({"s": subject}, session=session)
+    db["ledger"].update_many({"s": subject, "t": {"$in": list(service.books)}}, {"$set": {"s": ""}}, session=session)
+    db["ledger"].update_many({"s": subject}, {"$set": {"s": ""}, "$unset": {"d": ""}}, session=session)
+    db["dead"].update_many(
         {"subject": subject}, {"$unset": {"key": "", "value": "", "headers": "", "message": ""}}, session=session
     )
-    await db["outbox"].update_many(
+    db["outbox"].update_many(
         {"key": subject.encode(), "topic": dead_letter_topic(service.name)}, {"$set": {"value": None}}, session=session
     )
-    await db["outbox"].delete_many(
-        {"key": subject.encode(), "topic": {"$in": list(service.snapshots)}}, session=session
-    )
+    db["outbox"].delete_many({"key": subject.encode(), "topic": {"$in": list(service.snapshots)}}, session=session)
 
 
 async def erased_among(db: Database, service: Service, letters: Iterable[Dead]) -> set[str]:

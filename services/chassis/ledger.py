@@ -11,9 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
-
-from .mongo import Collection, Database, Doc, Index, make
+from .mongo import Below, Collection, Database, Doc, Index, Session, make
 from .work import Work
 
 LEDGER = Collection("ledger", (Index((("s", 1), ("o", 1), ("at", 1))),))
@@ -34,19 +32,6 @@ class Ledger:
         for name in {inbox_of(work.now) for work in works if work.row is not None and not work.keep} - self._months:
             await make(self.db, name)
             self._months.add(name)
-
-    async def insert(self, works: list[Work], session: AsyncIOMotorClientSession) -> None:
-        """Write the rows of what was taken.
-
-        Raises:
-            pymongo.errors.BulkWriteError: one of them is known already.
-        """
-        rows: dict[str, list[Doc]] = defaultdict(list)
-        for work in works:
-            if work.row is not None:
-                rows["ledger" if work.keep else inbox_of(work.now)].append(work.row)
-        for name, docs in rows.items():
-            await self.db[name].insert_many(docs, ordered=False, session=session)
 
     async def known(self, works: list[Work]) -> set[str]:
         """Which of these have been applied before."""
@@ -104,6 +89,20 @@ class Ledger:
                 return
             last = row["s"]
             yield last
+
+
+def insert_rows(db: Below, works: list[Work], session: Session) -> None:
+    """Write the rows of what was taken.
+
+    Raises:
+        pymongo.errors.BulkWriteError: one of them is known already.
+    """
+    rows: dict[str, list[Doc]] = defaultdict(list)
+    for work in works:
+        if work.row is not None:
+            rows["ledger" if work.keep else inbox_of(work.now)].append(work.row)
+    for name, docs in rows.items():
+        db[name].insert_many(docs, ordered=False, session=session)
 
 
 def inbox_of(moment: datetime) -> str:

@@ -15,6 +15,8 @@ from typing import Any, TypeVar, cast
 
 import bson
 import msgspec
+import pymongo.client_session
+import pymongo.database
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -29,6 +31,9 @@ T = TypeVar("T")
 Doc = dict[str, Any]
 Client = AsyncIOMotorClient[Doc]
 Database = AsyncIOMotorDatabase[Doc]
+# The driver below Motor, for what is done in a thread of its own from beginning to end.
+Below = pymongo.database.Database[Doc]
+Session = pymongo.client_session.ClientSession
 
 MAJORITY = WriteConcern("majority")
 FORGETFUL = WriteConcern(1)
@@ -145,6 +150,11 @@ def connect(uri: str, **options: Any) -> Client:
 def database(client: Client, name: str) -> Database:
     """The service's database: majority writes, since what is answered must survive a change of primary."""
     return client.get_database(name, codec_options=CODEC, write_concern=MAJORITY)
+
+
+def below(db: Database) -> Below:
+    """The same database without Motor: its calls wait."""
+    return cast("Below", db.delegate)
 
 
 async def make(db: Database, name: str) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import InsertOne, UpdateOne
 
 from . import marks
 from .erase import erase_rows
-from .ledger import Ledger
-from .mongo import MAJORITY, Database
+from .ledger import insert_rows
+from .mongo import MAJORITY, Database, Session, below
 from .plan import Plan
 from .service import Service
 from .sessions import Sessions
@@ -21,10 +21,16 @@ class Stale(Exception):  # noqa: N818 - not an error: someone else wrote first
 
 
 class Transactions:
-    """Where plans are written: a service's database and the sessions of this process."""
+    """Where plans are written: a service's database and the sessions of this process.
 
-    def __init__(self, service: Service, db: Database, sessions: Sessions, ledger: Ledger) -> None:
-        self.service, self.db, self.sessions, self.ledger = service, db, sessions, ledger
+    A transaction is some nine questions and answers. It has a thread of its own for all of them: asked one by one from
+    the loop, each answer would lie there until the loop has folded what it is at, with the documents locked.
+    """
+
+    def __init__(self, service: Service, db: Database, sessions: Sessions) -> None:
+        self.service, self.sessions = service, sessions
+        self.db = below(db)
+        self._threads = ThreadPoolExecutor(sessions.count, thread_name_prefix="transaction")
 
     async def store(self, plan: Plan, offsets: list[UpdateOne]) -> None:
         """Write a plan and the offsets it takes its partitions to.
@@ -35,39 +41,41 @@ class Transactions:
         """
         if plan.empty and not offsets:
             return
-        # The driver works in threads, which no cancelling stops: left behind in mid-transaction, one would go on
-        # writing outside of it. So a transaction always runs to its end, at the latest the driver's time-out.
-        running = asyncio.create_task(self._run(plan, offsets))
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait({running})
-            raise
+        async with self.sessions.use() as session:
+            running = asyncio.get_running_loop().run_in_executor(
+                self._threads, self._write, plan, offsets, session.delegate
+            )
+            # No cancelling stops a thread: left behind in mid-transaction, it would go on writing outside of it. So a
+            # transaction always runs to its end, at the latest the driver's time-out.
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait({running})
+                raise
 
-    async def _run(self, plan: Plan, offsets: list[UpdateOne]) -> None:
-        async with self.sessions.use() as session, session.start_transaction(write_concern=MAJORITY):
-            if plan.taken:
-                await self.ledger.insert(plan.taken, session)
-            await self._heads(plan, session)
+    def _write(self, plan: Plan, offsets: list[UpdateOne], session: Session) -> None:
+        with session.start_transaction(write_concern=MAJORITY):
+            insert_rows(self.db, plan.taken, session)
+            self._heads(plan, session)
             for name, writes in plan.parts.items():
-                await self.db[name].bulk_write(writes, ordered=False, session=session)
+                self.db[name].bulk_write(writes, ordered=False, session=session)
             for state in plan.erased:
-                await erase_rows(self.db, self.service, state, session)
+                erase_rows(self.db, self.service, state, session)
             for name, rows in (("outbox", plan.outbox), ("dead", plan.dead)):
                 if rows:
-                    await self.db[name].insert_many(rows, ordered=False, session=session)
+                    self.db[name].insert_many(rows, ordered=False, session=session)
             if offsets:
-                await self.db["offsets"].bulk_write(offsets, ordered=False, session=session)
+                self.db["offsets"].bulk_write(offsets, ordered=False, session=session)
             marks.reach(marks.IN_TRANSACTION)
         marks.reach(marks.AFTER_COMMIT)
 
-    async def _heads(self, plan: Plan, session: AsyncIOMotorClientSession) -> None:
+    def _heads(self, plan: Plan, session: Session) -> None:
         for name, writes in plan.heads.items():
-            result = await self.db[name].bulk_write(writes, ordered=False, session=session)
+            result = self.db[name].bulk_write(writes, ordered=False, session=session)
             if result.matched_count != sum(not isinstance(write, InsertOne) for write in writes):
                 raise Stale
         for name, versions in plan.looked.items():
             cursor = self.db[name].find({"_id": {"$in": list(versions)}}, projection={"v": 1}, session=session)
-            found = {doc["_id"]: doc["v"] for doc in await cursor.to_list(None)}
+            found = {doc["_id"]: doc["v"] for doc in cursor}
             if any(found.get(subject, 0) != v for subject, v in versions.items()):
                 raise Stale

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from motor.motor_asyncio import AsyncIOMotorClientSession
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 
-from services.chassis import plan
+from services.chassis import plan, transaction
 from services.chassis.apply import Applier, Outcome, Position
 from services.chassis.clock import Clock
 from services.chassis.fold import Folded
 from services.chassis.intake import Intake
 from services.chassis.ledger import Ledger, inbox_of
+from services.chassis.mongo import Below, Session
 from services.chassis.relay import Relay
 from services.chassis.work import Dead, Work
 
@@ -47,15 +47,15 @@ def no_inbox() -> None:
     async def nothing(self: Ledger, works: Iterable[Work]) -> set[str]:
         return set()
 
-    async def over(self: Ledger, works: list[Work], session: AsyncIOMotorClientSession) -> None:
+    def over(db: Below, works: list[Work], session: Session) -> None:
         for work in works:
             if work.row is not None:
                 name = "ledger" if work.keep else inbox_of(work.now)
-                await self.db[name].replace_one({"_id": work.row["_id"]}, work.row, upsert=True, session=session)
+                db[name].replace_one({"_id": work.row["_id"]}, work.row, upsert=True, session=session)
 
     _replace(Ledger, "known", nothing)
     _replace(Ledger, "known_earlier", nothing)
-    _replace(Ledger, "insert", over)
+    _replace(transaction, "insert_rows", over)
 
 
 def relay_marks_first() -> None:
