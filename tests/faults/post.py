@@ -26,6 +26,7 @@ from tests.faults.crew import Aim
 from tests.faults.hand import BOOKS, HR, PROFILES, event_of
 from tests.faults.load import COLLEAGUES, Load, colleague, name_of, staff, wire_of
 from tests.faults.run import FIRST, Run, opened
+from tests.faults.runner import PLANT
 from tests.faults.size import ZONE, Size
 from tests.faults.table import Table
 from tests.faults.verdict import verdict
@@ -36,11 +37,15 @@ MOST_WAIT_S: Final = 1.5  # how long a process lives before it is killed at rand
 SUM: Final = Money(Decimal("88.00"), "CNY")
 
 
-async def post(number: int, stack: Stack, *, forced: int, random: int, say: Callable[[str], None]) -> Table:
-    """One run: `forced` kills between answer and record for each channel, `random` ones at any moment."""
+async def post(
+    number: int, stack: Stack, *, forced: int, random: int, say: Callable[[str], None], plant: str = ""
+) -> Table:
+    """One run: `forced` kills between answer and record for each channel, `random` ones at any moment. `plant` names a
+    bug.
+    """
     load = _load(number, 2 * forced + random)
-    env = {"RAPPORT_CLOCK": "log", "RAPPORT_MAIL_BATCH": "1"}
-    async with opened(stack, load, f"post{number}", say=say, env=env) as run:
+    env = {"RAPPORT_CLOCK": "log", "RAPPORT_MAIL_BATCH": "1", PLANT: plant}
+    async with opened(stack, load, f"post{number}{plant}", say=say, env=env) as run:
         await _live(run, forced, random)
         table = await verdict(run, simulated=False)
         await _copies(table, run, forced)
