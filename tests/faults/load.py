@@ -27,7 +27,7 @@ from tests.faults.wire import Wire
 
 COLLEAGUES: Final = 12
 NEAR, FAR, STRUCTURED = 0.03, 0.02, 0.02  # shares of the events
-MOST_INVOICES: Final = 10
+MOST_INVOICES: Final = 9
 DOCUMENTS: Final = {kind.TYPE for kind in poison.DOCUMENTS}
 
 

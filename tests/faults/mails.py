@@ -4,23 +4,18 @@ mailer, and is shown so.
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from standardwebhooks import Webhook, WebhookVerificationError
+from typing import Final
 
 from contracts.events.alerts import NotificationAccepted
 from deploy.local.mailbox.store import Store
 from services.alerts.model.notification import Channel, Notification
-from tests.chassis.receiver import Receiver
 from tests.faults.found import Found
 from tests.faults.said import Said
 from tests.faults.table import Table
 
-SECRET: Final = f"whsec_{base64.b64encode(b'made for the fault run, not secret').decode()}"
 CHANNELS: Final[tuple[Channel, ...]] = ("mail", "webhook")
 
 
@@ -29,26 +24,6 @@ def mailed(folder: Path) -> Counter[str]:
     came: Counter[str] = Counter()
     for mail in Store(folder).after(0, 1_000_000):
         came[mail.message_id or ""] += mail.copies
-    return came
-
-
-def called(table: Table, receiver: Receiver) -> Counter[str]:
-    """How often each webhook-id has come to a receiver who checks who calls, and whether it always said the same."""
-    came: Counter[str] = Counter()
-    forged, bodies = list[str](), dict[str, Any]()
-    changed = set[str]()
-    for call in receiver.taken:
-        name = call.headers.get("webhook-id", "")
-        try:
-            Webhook(SECRET).verify(call.body, call.headers)
-        except WebhookVerificationError as wrong:
-            forged.append(f"{name}: {wrong}")
-            continue
-        came[name] += 1
-        if bodies.setdefault(name, call.body) != call.body:
-            changed.add(name)
-    table.none("webhooks whose signature does not hold", forged)
-    table.told("webhooks that said something else when they came again", len(changed))
     return came
 
 

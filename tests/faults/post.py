@@ -81,7 +81,7 @@ async def _strike(run: Run) -> None:
 async def _copies(table: Table, run: Run, forced: int) -> None:
     """One copy for each forced kill, and at most one for each kill at all."""
     stored = (await found.read(run.store)).notifications.values()
-    came = {"mail": mails.mailed(run.stack.home / "mailbox"), "webhook": mails.called(Table(), run.receiver)}
+    came = {"mail": mails.mailed(run.stack.home / "mailbox"), "webhook": run.hooks.came}
     landed = [death.aim.stage for death in run.crew.deaths]
     for channel, stage in FORCED.items():
         meant = {one.message_id for one in stored if one.channel == channel}

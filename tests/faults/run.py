@@ -16,13 +16,13 @@ from deploy.local import services
 from deploy.local import stack as local
 from services.chassis.settings import Settings
 from services.chassis.tokens import LocalIssuer
-from tests.chassis.receiver import Receiver, receiving
+from tests.chassis.receiver import receiving
 from tests.faults import found, terms
 from tests.faults.bus import TRADE, Bus, fresh_topics
 from tests.faults.crew import Crew
 from tests.faults.found import Store
+from tests.faults.hooks import SECRET, Hooks
 from tests.faults.load import Load, wire_of
-from tests.faults.mails import SECRET
 from tests.faults.people import People
 from tests.faults.probe import passes
 from tests.faults.size import evening
@@ -45,7 +45,7 @@ class Run:
     store: Store
     crew: Crew
     people: People
-    receiver: Receiver
+    hooks: Hooks
     folder: Path
     group: str
     say: Callable[[str], None]
@@ -171,11 +171,11 @@ async def opened(
     store, bus = Store.of(stack.mongo, name), await Bus.open(stack.kafka)
     group = f"faults.{name}"
     crew = Crew(stack, {**settings_of(name, group, smtp, load), **(env or {})}, folder)
-    people, receiver = People(crew, load.size.seed), Receiver(port=load.port)
-    run = Run(stack, load, bus, store, crew, people, receiver, folder, group, say, draw=Random(f"{load.size.seed}/run"))
+    people, hooks = People(crew, load.size.seed), Hooks(port=load.port)
+    run = Run(stack, load, bus, store, crew, people, hooks, folder, group, say, draw=Random(f"{load.size.seed}/run"))
     try:
         await store.drop()
-        async with receiving(receiver):
+        async with receiving(hooks):
             yield run
     finally:
         await people.end()

@@ -37,9 +37,11 @@ async def verdict(run: Run, *, rules: Rules | None = None, simulated: bool = Tru
     table.none("false alerts", [*knowledge.false_alerts(log, spoken.events, rules)])
     judge.letters(table, load, have)
     said.wire(table, spoken, have)
+    table.none("webhooks whose signature does not hold", run.hooks.forged)
+    table.told("webhooks that said something else when they came again", len(run.hooks.changed))
     came: dict[Channel, Counter[str]] = {
         "mail": mails.mailed(run.stack.home / "mailbox"),
-        "webhook": mails.called(table, run.receiver),
+        "webhook": run.hooks.came,
     }
     mails.messages(table, came, have, spoken, _messages_of(load.gone, spoken), run.in_flight)
     await people.writes(table, run.people, run.store, spoken, have)
