@@ -15,8 +15,10 @@ AFTER_COMMIT = "after_commit"  # committed, Kafka's offsets not yet
 RELAY_BEFORE_WORD = "relay_before_word"  # handed to the producer, the broker has not answered
 RELAY_AFTER_WORD = "relay_after_word"  # the broker has answered, the row is not marked
 IN_CLOCK = "in_clock"  # due moments read, their ticks not applied
-MAIL_BEFORE_ANSWER = "mail_before_answer"  # attempt recorded, the mail server or webhook receiver has not answered
+MAIL_BEFORE_ANSWER = "mail_before_answer"  # attempt recorded, the mail server has not answered
 MAIL_AFTER_ANSWER = "mail_after_answer"  # it has accepted, the answer is not recorded
+HOOK_BEFORE_ANSWER = "hook_before_answer"  # the same two of a webhook and its receiver
+HOOK_AFTER_ANSWER = "hook_after_answer"
 
 STAGES = (
     IN_TRANSACTION,
@@ -26,6 +28,8 @@ STAGES = (
     IN_CLOCK,
     MAIL_BEFORE_ANSWER,
     MAIL_AFTER_ANSWER,
+    HOOK_BEFORE_ANSWER,
+    HOOK_AFTER_ANSWER,
 )
 
 

@@ -42,9 +42,11 @@ def environment(settings: AlertsSettings) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def doomed(settings: AlertsSettings, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def doomed(
+    settings: AlertsSettings, log: Path, stage: str = MAIL_AFTER_ANSWER
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """The service as a process of its own, which is killed when its first message has been taken."""
-    aim = {"RAPPORT_KILL_AT": f"{MAIL_AFTER_ANSWER}:1", "RAPPORT_KILL_LOG": str(log), "RAPPORT_LOG_LEVEL": "warning"}
+    aim = {"RAPPORT_KILL_AT": f"{stage}:1", "RAPPORT_KILL_LOG": str(log), "RAPPORT_LOG_LEVEL": "warning"}
     env = dict(os.environ) | environment(settings) | aim
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.alerts", env=env, cwd=ROOT)
     try:

@@ -19,7 +19,7 @@ from contracts.events.staff import Channel, StaffLeft, StaffRegistered
 from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
-from services.chassis.marks import MAIL_AFTER_ANSWER
+from services.chassis.marks import HOOK_AFTER_ANSWER
 from tests.alerts.buskit import Bus, bus_on, serve, unique
 from tests.alerts.test_alerts_bus_kill import NAME, doomed
 from tests.chassis.receiver import Receiver, Taken, receiving, status
@@ -222,11 +222,11 @@ async def test_a_call_of_which_nobody_knows_is_made_again_with_the_same_id_and_m
         customer = await bus.customer(owner)
         await bus.running.stop()
         log = tmp_path / "kills"
-        async with doomed(bus.settings, log) as process:
+        async with doomed(bus.settings, log, HOOK_AFTER_ANSWER) as process:
             await bus.tell(bus.invoice(), customer)
             await until(lambda: process.returncode is not None, "the process to be killed", every_s=0.05)
         landed = await asyncio.to_thread(log.read_text)
-        assert landed.split()[0] == MAIL_AFTER_ANSWER
+        assert landed.split()[0] == HOOK_AFTER_ANSWER
         assert len(calls(own, owner)) == 1
         bus.running = await serve(bus.settings)
         alert = await bus.the_alert(customer, states({"webhook": "accepted"}), "the second call")

@@ -23,20 +23,21 @@ from tests.bench import cases, report
 from tests.bench.ground import ground
 from tests.bench.table import Table, machine
 
+KNOWN = (*cases.CASES, cases.RULES)
 PAGE = Path(__file__).parent / "TABLE.md"
 
 
 def main() -> int:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("case", nargs="*", help=f"of {', '.join(cases.CASES)}; none: all")
+    parser.add_argument("case", nargs="*", help=f"of {', '.join(KNOWN)}; none: all but the last")
     parser.add_argument("--rounds", type=int, help="how often each case is asked (5)")
     parser.add_argument("--seconds", type=float, help="how long a window is (30)")
     parser.add_argument("--quick", action="store_true", help="small and short: shows that it runs, and no more")
     parser.add_argument("--out", type=Path, help="where the table goes; a full run writes TABLE.md by itself")
     options = parser.parse_args()
-    if unknown := set(options.case) - set(cases.CASES):
-        parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(cases.CASES)}")
+    if unknown := set(options.case) - set(KNOWN):
+        parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(KNOWN)}")
     size = cases.QUICK if options.quick else cases.Size()
     size = replace(size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds)
     chosen = options.case or list(cases.CASES)

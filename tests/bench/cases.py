@@ -10,9 +10,12 @@ from tests.bench import deadlines, latency, million, ordinary, throughput
 from tests.bench import limit as prepared
 from tests.bench.ground import Ground, Stream, apart
 from tests.bench.load import Load
+from tests.bench.traded import Traded
 
 LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK = "limit", "service", "faststream", "million", "latency", "clock"
 CASES = (LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK)
+RULES = "rules"  # asked for by name: the others stay comparable with what was measured before there were three rules
+RULES_LIMIT = f"{RULES} limit"
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,21 @@ class Run:
         self._throughput(SERVICE, seen.applied)
         self._memory(SERVICE, seen.memory)
 
+    async def rules(self) -> None:
+        """Limit and service under a load that has all three rules at work."""
+        size, load = self.size, Traded("traded", self.size.customers, self.day)
+        warm = load.prelude + size.warm
+        mongo, name = self.ground.stack.mongo, self.ground.name()
+        self._throughput(RULES_LIMIT, await apart(prepared.measure, mongo, name, load, warm, size.seconds))
+        stream, prefix = await self.ground.stream(load, warm + int(size.seconds * size.most)), self.ground.name()
+        await self.ground.place(prefix, stream.begins)
+        try:
+            seen = await throughput.measure(self.ground, prefix, stream, warm, size.seconds)
+        finally:
+            await self.ground.forget(prefix)
+        self._throughput(RULES, seen.applied)
+        self._memory(RULES, seen.memory)
+
     async def faststream(self) -> None:
         """Ordinary handlers, without and with an inbox."""
         await self.few()
@@ -135,7 +153,8 @@ class Run:
 async def run(ground: Ground, size: Size, chosen: Sequence[str]) -> Run:
     """The chosen cases in turn, round by round."""
     held = Run(ground, size)
-    asked: dict[str, Callable[[], Awaitable[None]]] = {name: getattr(held, name) for name in CASES if name in chosen}
+    known = [name for name in (*CASES, RULES) if name in chosen]
+    asked: dict[str, Callable[[], Awaitable[None]]] = {name: getattr(held, name) for name in known}
     try:
         for turn in range(size.rounds):
             for name, ask in asked.items():

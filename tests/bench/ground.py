@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import multiprocessing
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from contracts.registry import TOPICS
+from contracts.envelope import Event
+from contracts.registry import TOPICS, topic_of
 from deploy.local import services
 from deploy.local.stack import Stack
 from services.alerts.handlers import alerts_service
@@ -62,7 +63,7 @@ class Ground:
     client: Client
     producer: AIOKafkaProducer
     say: Callable[[str], None]
-    streams: dict[int, Stream] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
     _names: itertools.count[int] = field(default_factory=itertools.count)
 
     def name(self) -> str:
@@ -81,21 +82,25 @@ class Ground:
 
     async def stream(self, load: Load, count: int) -> Stream:
         """The first `count` events of a load, or more, in the topic of trade."""
-        held = self.streams.get(load.customers)
+        held = self.streams.get(load.name)
         if held is None:
-            held = self.streams[load.customers] = Stream(load, await self.ends())
+            held = self.streams[load.name] = Stream(load, await self.ends())
+            await self._write(load.before())
         if held.written < count:
             self.say(f"writing {count - held.written:,} events of {load.customers:,} customers into {TRADE}")
+        await self._write(held.load.events(held.written, count - held.written))
+        held.written = max(held.written, count)
+        return held
+
+    async def _write(self, events: Iterable[Event]) -> None:
         sent: list[asyncio.Future[object]] = []
-        for event in held.load.events(held.written, count - held.written):
-            made = record(event)
-            sent.append(await self.producer.send(TRADE, key=made.key, value=made.value, headers=made.headers))
+        for event in events:
+            made, topic = record(event), topic_of(event.type)
+            sent.append(await self.producer.send(topic, key=made.key, value=made.value, headers=made.headers))
             if len(sent) >= _AT_ONCE:
                 await asyncio.gather(*sent)
                 sent.clear()
         await asyncio.gather(*sent)
-        held.written = max(held.written, count)
-        return held
 
     async def ends(self) -> dict[TopicPartition, int]:
         """Where the topics that the service reads end now."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, cast
 
 import uvloop
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 
 from services.alerts.handlers import alerts_service
 from services.alerts.settings import AlertsSettings
-from services.chassis.aggregate import Head, State, Stored
+from services.chassis.aggregate import EVERY, Head, State, Stored
 from services.chassis.fold import Folded, fold_subject
 from services.chassis.plan import Plan, settle
 from services.chassis.runtime import Runtime
@@ -75,8 +76,11 @@ class Prepared:
     def _fold(self, key: tuple[str, str], works: list[Work]) -> Folded:
         state = self.states.setdefault(key, State(key[1], key[0], documents={(key[0], ""): Stored(None)}))
         while (one := fold_subject(state, works, f"rapport/{self.service.name}", self.service.kinds)).missing:
-            for place in one.missing:
-                state.documents[place] = Stored(None)
+            for kind, which in one.missing:
+                if which == EVERY:
+                    state.whole.add(kind)
+                else:
+                    state.documents[(kind, which)] = Stored(None)
         return one
 
     def _due(self, one: Folded) -> Iterator[Work]:
@@ -88,8 +92,9 @@ class Prepared:
 
 
 def works(service: Service, load: Load, start: int, count: int) -> Iterator[Work]:
-    """Events of a load as the intake hands them on."""
-    for n, event in enumerate(load.events(start, count), start):
+    """Events of a load as the intake hands them on, from its beginning with what comes before it."""
+    before = load.before() if start == 0 else ()
+    for n, event in enumerate(chain(before, load.events(start, count)), start):
         made = record(event)
         origin = Origin("rapport.trade", 0, n, made.key, made.value, tuple(made.headers))
         yield event_work(event, service.handlers[event.type], datetime.now(UTC), origin, made.value)

@@ -8,7 +8,7 @@ it (one more). So 100 events make 15 outgoing ones and 5 ticks of the clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,13 +17,14 @@ from typing import Final
 from contracts.envelope import Event, Record, encode
 from contracts.events import trade
 from contracts.money import Amount, Money
+from contracts.payload import Payload
 
 VALUE_BYTES: Final = 379
 OVERDUE_EVERY: Final = 10
 SOURCE: Final = "erp.example/books"
 SUM: Final = Decimal("1234.50")
 MOST_BETWEEN: Final = 30_000
-_SCATTER: Final = 999_983  # a prime: neighbours in the stream are strangers in the database
+SCATTER: Final = 999_983  # a prime: neighbours in the stream are strangers in the database
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,32 @@ class Load:
 
     def events(self, start: int, count: int) -> Iterator[Event]:
         """`count` events from the `start`-th on: `between` invoices, from then on an invoice and a payment in turn."""
-        at = datetime.combine(self.today, datetime.min.time(), UTC) - timedelta(days=1)
         for n in range(start, start + count):
             turn, pays = divmod(n - self.between, 2)
             number = n if turn < 0 else turn if pays else self.between + turn
             data = self._payment(number) if turn >= 0 and pays else self._invoice(number)
-            yield Event(
-                id=f"{self.name}-{n:09d}",
-                source=SOURCE,
-                type=data.TYPE,
-                subject=self.subject(number * _SCATTER % self.customers),
-                time=at + timedelta(milliseconds=n),
-                data=data,
-            )
+            yield self.event(f"{n:09d}", self.subject(number * SCATTER % self.customers), data, n)
+
+    def before(self) -> Iterable[Event]:
+        """What is said in other topics before the stream begins."""
+        return ()
+
+    @property
+    def prelude(self) -> int:
+        """How many events come before those that are measured, beside what warms up."""
+        return 0
+
+    def event(self, name: str, subject: str, data: Payload, n: int) -> Event:
+        """An event of the stream, so many ms after it has begun."""
+        at = datetime.combine(self.today, datetime.min.time(), UTC) - timedelta(days=1)
+        return Event(
+            id=f"{self.name}-{name}",
+            source=SOURCE,
+            type=data.TYPE,
+            subject=subject,
+            time=at + timedelta(milliseconds=n),
+            data=data,
+        )
 
     def subject(self, customer: int) -> str:
         """The customer's account."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.cases import FASTSTREAM, LIMIT, MILLION, SERVICE, Run
+from tests.bench.cases import FASTSTREAM, LIMIT, MILLION, RULES, RULES_LIMIT, SERVICE, Run
 from tests.bench.load import VALUE_BYTES
 from tests.bench.table import Bound, Line, Table
 
@@ -39,6 +39,8 @@ def _throughput(out: Table, run: Run) -> None:
         (FASTSTREAM, "FastStream handler, one message at a time"),
         (INBOX, "the same with an inbox"),
         (MILLION, f"service with {size.many:,} customers in its database"),
+        (RULES_LIMIT, "limit, all three rules at work"),
+        (RULES, "service, all three rules at work"),
     )
     for name, said in named:
         out.add(part, Line(said, "events/s", run.of(name)))
@@ -47,17 +49,24 @@ def _throughput(out: Table, run: Run) -> None:
         ("service / FastStream handler", SERVICE, FASTSTREAM, None),
         ("service / FastStream handler with an inbox", SERVICE, INBOX, None),
         (f"{size.many:,} customers / {size.customers:,}", MILLION, SERVICE, ("≥", 0.6)),
+        ("service / limit, all three rules at work", RULES, RULES_LIMIT, ("≥", 0.7)),
     )
     for said, above, below, wanted in ratios:
         out.add(part, Line(said, "ratio", run.ratio(above, below), wanted, 2))
-    for name, said in ((LIMIT, "limit"), (SERVICE, "service"), (MILLION, f"{size.many:,} customers")):
+    three = ((RULES_LIMIT, "limit of three rules"), (RULES, "service of three rules"))
+    for name, said in ((LIMIT, "limit"), (SERVICE, "service"), (MILLION, f"{size.many:,} customers"), *three):
         out.add(part, Line(f"outgoing events, {said}", "per 100 events", run.of(f"{name} outgoing"), digits=1))
         out.add(part, Line(f"deadlines folded, {said}", "per 100 events", run.of(f"{name} ticks"), digits=1))
 
 
 def _memory(out: Table, run: Run) -> None:
     part = "Memory of the service's process"
-    for name, said in ((SERVICE, f"{run.size.customers:,} customers"), (MILLION, f"{run.size.many:,} customers")):
+    loads = (
+        (SERVICE, f"{run.size.customers:,} customers"),
+        (MILLION, f"{run.size.many:,} customers"),
+        (RULES, "all three rules at work"),
+    )
+    for name, said in loads:
         out.add(part, Line(f"most resident, {said}", "MB", run.of(f"{name} memory")))
         grown = run.of(f"{name} growth")
         out.add(part, Line(f"its growth from the window's first third to its last, {said}", "MB", grown))

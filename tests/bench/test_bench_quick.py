@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.__main__ import bench
-from tests.bench.cases import CASES, QUICK
+from tests.bench.cases import CASES, QUICK, RULES
 from tests.bench.table import Line, Table
 
 pytestmark = [pytest.mark.long, pytest.mark.stack]
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.long, pytest.mark.stack]
 
 @pytest.fixture(scope="module")
 def measured() -> tuple[str, Table]:
-    return bench(QUICK, list(CASES))
+    return bench(QUICK, [*CASES, RULES])
 
 
 def test_every_case_yields_figures(measured: tuple[str, Table]) -> None:

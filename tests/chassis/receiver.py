@@ -45,7 +45,7 @@ class Receiver:
         """One connection, which ends after its first answer."""
         self.connections += 1
         try:
-            self.taken.append(await _request(reader))
+            self.taken.append(await request(reader))
             answer = self.answers.pop(0) if self.answers else OK
             if isinstance(answer, bytes):
                 writer.write(answer)
@@ -58,7 +58,8 @@ class Receiver:
             writer.close()
 
 
-async def _request(reader: asyncio.StreamReader) -> Taken:
+async def request(reader: asyncio.StreamReader) -> Taken:
+    """The request that comes in. Raises asyncio.IncompleteReadError where its sender goes before its end."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     return Taken(head[0], headers, await reader.readexactly(int(headers.get("content-length", 0))))

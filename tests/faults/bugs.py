@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from deploy.local import ports
 from deploy.local.stack import Stack
 from services.chassis import marks
 from tests.faults import load, size
@@ -122,7 +123,7 @@ async def caught(bug: Bug | None, stack: Stack, *, say: Callable[[str], None]) -
     env = {} if bug is None else {PLANT: bug.name}
     if bug is not None and bug.course is None:
         return await midnight(1, stack, "down", say=say, env=env)
-    made = load.make(size.tiny(1))
+    made = load.make(size.tiny(1), ports.choose())
     name = "sound" if bug is None else bug.name
     async with opened(stack, made, name, say=say, env=env) as run:
         await (everything if bug is None or bug.course is None else bug.course)(run)

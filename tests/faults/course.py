@@ -21,6 +21,8 @@ NTH: Final = {
     marks.IN_CLOCK: (1, 2),
     marks.MAIL_BEFORE_ANSWER: (1, 2),
     marks.MAIL_AFTER_ANSWER: (1, 2),
+    marks.HOOK_BEFORE_ANSWER: (1, 2),
+    marks.HOOK_AFTER_ANSWER: (1, 2),
 }
 GROWN: Final = 12
 Step = Callable[[Run, int], Awaitable[None]]

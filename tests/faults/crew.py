@@ -104,6 +104,18 @@ class Crew:
         await asyncio.to_thread(process.stop, member.ref, grace_s=0, kill=True)
         forget(name, place_of(self.stack.home))
 
+    async def strike(self, name: str) -> bool:
+        """SIGKILL at any moment, and start it again with the aim it had; returns False where that was quicker."""
+        member = self.members[name]
+        self.freeze(name, frozen=True)  # so that it is either here or there
+        if member.struck:
+            return False
+        waiting = self.aims.get(name, [])
+        self.aims[name] = [member.aim, *waiting] if member.aim is not None else waiting
+        await self.kill(name)
+        self.join(name)
+        return True
+
     def freeze(self, name: str, frozen: bool) -> None:
         """Suspend a process, as a machine does that is moved or starved, or let it go on."""
         os.kill(self.members[name].ref.pid, signal.SIGSTOP if frozen else signal.SIGCONT)
@@ -150,6 +162,12 @@ class Member:
         """Where a process writes down that it is killed."""
         return self.crew.folder / f"{self.name}.kills"
 
+    @property
+    def struck(self) -> bool:
+        """Whether its aimed kill has landed."""
+        lines = self.kills.read_text().split() if self.kills.exists() else []
+        return self.aim is not None and str(self.ref.pid) in lines
+
     def tail(self) -> str:
         """The last lines of its log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:])
@@ -188,8 +206,7 @@ class Member:
             await asyncio.sleep(LOOK_S)
 
     def _died(self) -> None:
-        lines = self.kills.read_text().split() if self.kills.exists() else []
-        if self.aim is None or str(self.ref.pid) not in lines:
+        if self.aim is None or not self.struck:
             self.failed = DiedError(f"{self.name} (aimed at {self.aim}) died by itself:\n{self.tail()}")
             return
         aim, at, during = self.aim, self.kills.stat().st_mtime, self.crew.during

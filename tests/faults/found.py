@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from services.alerts.model.account import Account
+from services.alerts.model.cadence.priors import Dated
 from services.alerts.model.notification import Notification
+from services.alerts.model.order import Order
+from services.alerts.model.purchase import Purchase
 from services.alerts.model.settlement import Settlement
 from services.alerts.model.staff import Colleague
-from services.alerts.store import Item, Owned
+from services.alerts.store import Credit, Item, KnownPriors, Owned, RhythmCard
 from services.chassis.mongo import Client, Database, Doc, connect, database, find, from_doc
 from tests.faults.bus import TRADE, Bus
 from tests.faults.probe import Tally
@@ -22,6 +25,7 @@ from tests.faults.probe import Tally
 S = TypeVar("S", bound=msgspec.Struct)
 TOPICS = (TRADE, "rapport.lifecycle", "rapport.profiles", "rapport.staff")
 OPEN = ("queued", "sending")
+CLOCKED = ("accounts", "items", "credit", "rhythms")
 Key = tuple[str, str]
 
 
@@ -73,12 +77,27 @@ class Store:
         behind = sum(end - places.get(place, (0, None))[0] for place, end in ends.items())
         left = [f"{behind} records unread"] if behind else []
         clocks = [clock for (topic, _), (_, clock) in places.items() if topic == TRADE]
-        due = await self.db["items"].count_documents({"due": {"$lt": min(clocks)}}) if clocks else 0
-        left += [f"{due} due"] if due else []
+        for name in CLOCKED if clocks else ():
+            if due := await self.db[name].count_documents({"due": {"$lt": min(clocks)}}):
+                left.append(f"{due} of {name} due")
+        latest = max((one.valid_from.isoformat() for one in await self.priors()), default="")
+        if old := await self.db["rhythms"].count_documents({"state.course.latest": {"$lt": latest}}):
+            left.append(f"{old} deadlines of older priors")
         for name, where in (("outbox", {}), ("notifications", {"state.state": {"$in": list(OPEN)}})):
             if count := await self.db[name].count_documents(where):
                 left.append(f"{count} in {name}")
         return left
+
+    async def priors(self) -> list[Dated]:
+        """All priors of the cadence that were fitted."""
+        held = (await self.all("priors", KnownPriors)).values()
+        return [Dated(valid_from=one.valid_from, priors=one.priors) for known in held for one in known.fitted]
+
+    async def refold(self, subject: str) -> tuple[list[Doc], datetime | None]:
+        """What a customer is folded from again: his ledger in order, and the last due moment that was folded."""
+        rows = await find(self.db, "ledger", {"s": subject}, sort=[("o", 1), ("at", 1)])
+        heads = await find(self.db, "accounts", {"_id": subject}, fields={"ticked": 1})
+        return rows, heads[0].get("ticked") if heads else None
 
     async def all(self, name: str, kind: type[S]) -> dict[Key, S]:
         """Documents of a kind by subject and key."""
@@ -97,6 +116,11 @@ class Found:
 
     items: dict[Key, Item]
     settlements: dict[Key, Settlement]
+    orders: dict[Key, Order]
+    credit: dict[Key, Credit]
+    purchases: dict[Key, Purchase]
+    rhythms: dict[Key, RhythmCard]
+    priors: list[Dated]
     accounts: dict[Key, Account]
     staff: dict[Key, Colleague]
     alerts: dict[Key, Owned]
@@ -117,6 +141,11 @@ async def read(store: Store) -> Found:
     return Found(
         items=await store.all("items", Item),
         settlements=await store.all("settlements", Settlement),
+        orders=await store.all("orders", Order),
+        credit=await store.all("credit", Credit),
+        purchases=await store.all("purchases", Purchase),
+        rhythms=await store.all("rhythms", RhythmCard),
+        priors=await store.priors(),
         accounts=await store.all("accounts", Account),
         staff=await store.all("staff", Colleague),
         alerts=await store.all("alerts", Owned),

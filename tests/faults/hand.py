@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Final
@@ -43,14 +44,14 @@ class Hand:
         draw = Random(f"{size.seed}/{number}")
         return cls(size, f"made-{size.seed}-{number}", "east" if draw.random() < 0.2 else None, draw)
 
-    def say(self, day: int, data: Payload, *, source: str = BOOKS, late: int = 0) -> Event:
-        """Something happens on a day; it is told `late` days after."""
+    def say(self, day: int, data: Payload, *, source: str = BOOKS, late: int = 0, at: int | None = None) -> Event:
+        """Something happens on a day, at a moment of it (`at`, ms) or at any; it is told `late` days after."""
         event = Event(
             id=f"{self.subject}/{len(self.made)}",
             source=source,
             type=data.TYPE,
             subject=self.subject,
-            time=moment(day, self.draw.randrange(OPEN_MS)),
+            time=moment(day, self.draw.randrange(OPEN_MS) if at is None else at),
             data=data,
         )
         if day + late <= self.size.last:
@@ -149,3 +150,10 @@ class Hand:
 def applied_to(parts: dict[str, Decimal], rate: Decimal | None = None) -> list[trade.AppliedTo]:
     """The parts of a settlement."""
     return [trade.AppliedTo(invoice_id=invoice, amount=Amount(amount), rate=rate) for invoice, amount in parts.items()]
+
+
+def event_of(subject: str, source: str, data: Payload, said: datetime, turn: int = 9) -> Event:
+    """An event of a moment, outside the made calendar; `turn` tells those of one type apart."""
+    return Event(
+        id=f"{subject}/{data.TYPE}/{turn}", source=source, type=data.TYPE, subject=subject, time=said, data=data
+    )

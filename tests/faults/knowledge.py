@@ -21,6 +21,7 @@ from aiokafka.structs import ConsumerRecord
 from contracts.envelope import Event, decode
 from contracts.events.alerts import AlertRaised, AlertReopened
 from contracts.refusal import Refused
+from services.alerts.model.rules import receivable_over_limit
 from services.alerts.rules import Rules
 from tests.faults.bus import TRADE
 from tests.faults.load import name_of
@@ -87,20 +88,30 @@ class Log:
 
 
 def false_alerts(log: Log, said: Iterable[Event], rules: Rules) -> Iterator[str]:
-    """Alerts raised or raised again against what was known."""
+    """Alerts raised or raised again against what was known. `rules` know all priors there have been: they hold from
+    days ahead only, so that those of a later day say nothing of an earlier one.
+    """
+    raised: dict[str, AlertRaised] = {}
     for event in said:
         if isinstance(event.data, AlertRaised):
             moment = event.data.raised_at
+            raised[event.data.alert_id] = event.data
         elif isinstance(event.data, AlertReopened):
             moment = event.data.reopened_at
         else:
             continue
-        if not any(_stands(books, event, rules, moment) for books in log.known(event.subject, moment)):
-            yield f"{event.type} {event.data.alert_id} of {event.subject} at {moment.isoformat()}"
+        alert = raised.get(event.data.alert_id)
+        if alert is None:
+            yield f"{event.type} {event.data.alert_id} of {event.subject}, of which nothing was said before"
+        elif not any(_stands(books, event.subject, alert, rules, moment) for books in log.known(event.subject, moment)):
+            yield f"{event.type} {alert.rule} {alert.alert_id} of {event.subject} at {moment.isoformat()}"
 
 
-def _stands(events: list[Event], said: Event, rules: Rules, moment: datetime) -> bool:
+def _stands(events: list[Event], subject: str, alert: AlertRaised, rules: Rules, moment: datetime) -> bool:
     day = rules.day(moment)
     books = Books.of(rules, events)
-    episode = books.episodes(day).get(said.data.alert_id)  # type: ignore[attr-defined]
+    if alert.rule == receivable_over_limit.RULE:
+        held = books.weighed(day).get((subject, alert.cause))
+        return held is not None and held[1].stage > 0
+    episode = books.episodes(day, alert.rule).get(alert.alert_id)
     return episode is not None and (episode.closed_on is None or episode.closed_on > day)

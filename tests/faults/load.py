@@ -15,10 +15,10 @@ from typing import Final
 from contracts.envelope import Event, encode, encode_json
 from contracts.events.lifecycle import LimitChanged, OwnerChanged, ProfileErased
 from contracts.events.profiles import ProfileChanged
-from contracts.events.staff import StaffChanged, StaffRegistered
-from contracts.events.trade import InvoiceIssued
+from contracts.events.staff import Channel, StaffChanged, StaffRegistered
+from contracts.money import Money
 from contracts.registry import topic_of
-from tests.faults import poison
+from tests.faults import poison, sales
 from tests.faults.hand import HR, PROFILES, Hand, Made
 from tests.faults.probe import passes
 from tests.faults.size import Size, moment, on
@@ -27,14 +27,16 @@ from tests.faults.wire import Wire
 
 COLLEAGUES: Final = 12
 NEAR, FAR, STRUCTURED = 0.03, 0.02, 0.02  # shares of the events
-MOST_INVOICES: Final = 11
+MOST_INVOICES: Final = 9
+DOCUMENTS: Final = {kind.TYPE for kind in poison.DOCUMENTS}
 
 
 @dataclass
 class Load:
-    """What is delivered, by day, and what is to be found of it at the end."""
+    """What is delivered, by day, and what is to be found of it at the end. `port`: where webhooks are received."""
 
     size: Size
+    port: int = 9
     days: dict[int, list[Wire]] = field(default_factory=lambda: defaultdict(list))
     accepted: dict[str, Event] = field(default_factory=dict)  # by name, in the order of delivery
     poison: dict[str, str] = field(default_factory=dict)  # dead letter by name: its reason
@@ -55,14 +57,14 @@ class Load:
         return [parting(self.size, subject) for subject in self.gone]
 
 
-def make(size: Size) -> Load:
-    """The load of a seed."""
-    load = Load(size)
+def make(size: Size, port: int = 9) -> Load:
+    """The load of a seed; webhooks go to a `port` of this machine."""
+    load = Load(size, port)
     draw = Random(f"{size.seed}/load")
     hands = [customer(size, number) for number in range(size.customers)]
     load.gone = tuple(hand.subject for hand in hands[: size.erased])
     delivered: dict[int, list[Made]] = defaultdict(list)
-    for one in (*staff(size), *(made for hand in hands for made in hand.made), *waiting(size)):
+    for one in (*staff(size, port), *(made for hand in hands for made in hand.made), *waiting(size)):
         delivered[one.day].append(one)
     again: dict[int, list[Wire]] = defaultdict(list)
     for day in range(size.days):
@@ -84,7 +86,7 @@ def _day(load: Load, day: int, facts: list[Made], again: dict[int, list[Wire]], 
             continue
         load.accepted[name] = event
         _repeats(load, day, event, wire, again, draw)
-        if event.type == InvoiceIssued.TYPE and draw.random() < poison.CONFLICTS:
+        if event.type in DOCUMENTS and draw.random() < poison.CONFLICTS:
             wires.append(_poisoned(load, poison.conflict(event)))
     wires += again.pop(day, [])
     for kind in draw.sample(poison.KINDS, k=min(len(poison.KINDS), 3 + len(facts) // 150)):
@@ -127,7 +129,7 @@ def wire_of(event: Event, *, structured: bool = False) -> Wire:
 
 
 def customer(size: Size, number: int) -> Hand:
-    """A customer with his profile, his owners, and the stories of his invoices."""
+    """A customer with his profile, his owners, the stories of his invoices, and what else he trades."""
     hand = Hand.of(size, f"C{number:05}")
     draw = hand.draw
     for revision in range(1, 1 + draw.choice((1, 1, 2))):
@@ -144,6 +146,7 @@ def customer(size: Size, number: int) -> Hand:
     stories, weights = zip(*STORIES, strict=True)
     for story in draw.choices(stories, weights, k=draw.randint(2, MOST_INVOICES)):
         story(hand)
+    sales.trade(hand, every=number < size.erased)
     return hand
 
 
@@ -169,7 +172,13 @@ def colleague(number: int) -> str:
     return f"staff/made-M{number:02}"
 
 
-def staff(size: Size) -> list[Made]:
+def ways(number: int, port: int) -> list[Channel] | None:
+    """How a colleague is reached: in turn by mail, by both, and by webhook alone."""
+    hook = Channel(kind="webhook", address=f"http://127.0.0.1:{port}/made-M{number:02}")
+    return (None, [Channel(kind="mail"), hook], [hook])[number % 3]
+
+
+def staff(size: Size, port: int) -> list[Made]:
     """The account managers, each registered at the beginning and changed once."""
     made = []
     for number in range(COLLEAGUES):
@@ -179,6 +188,7 @@ def staff(size: Size) -> list[Made]:
                 name=f"Colleague {number} (made)",
                 mail=f"made.m{number:02}@example.test",
                 language="en" if number % 2 else "zh-CN",
+                channels=ways(number, port),
             )
             hand.say(day, data, source=HR)
         made += hand.made
@@ -194,6 +204,9 @@ def waiting(size: Size) -> list[Made]:
         _owner(hand, 0)
         due, total = hand.draw.choice(down), Decimal("88.00")
         invoice = hand.invoice(down.start - 2, due, total)
+        if number % 10 == 1:  # would be too much from the day after on, if it stood open then
+            limit = LimitChanged(limit=Money(Decimal(80), "CNY"), valid_from=on(due + 1))
+            hand.say(down.start - 2, limit, source=PROFILES)
         if number % 10:
             hand.settle(hand.draw.randint(down.start, due), total, {invoice: total})
         made += hand.made

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 
+from services.alerts.model.notification import Notification, begun
+from services.alerts.pipeline import deliver
 from services.chassis import plan, transaction
 from services.chassis.apply import Applier, Outcome, Position
 from services.chassis.clock import Clock
@@ -113,6 +116,16 @@ def latest() -> None:
     _replace(Intake, "_place", late)
 
 
+def undoubted() -> None:
+    """An attempt that was open when its process died is forgotten."""
+
+    def fresh(held: Notification, at: datetime, by: str) -> Notification:
+        heard = held.attempts[:-1] if held.state == "sending" else held.attempts
+        return begun(msgspec.structs.replace(held, state="queued", attempts=heard), at, by)
+
+    _replace(deliver, "begun", fresh)
+
+
 def _replace(owner: Any, name: str, other: Callable[..., Any]) -> None:
     if not hasattr(owner, name):
         raise AttributeError(f"{owner.__name__} has no {name} any more: plant the bug where its work is done now")
@@ -120,5 +133,6 @@ def _replace(owner: Any, name: str, other: Callable[..., Any]) -> None:
 
 
 PLANTS: Final[dict[str, Callable[[], None]]] = {
-    plant.__name__: plant for plant in (offsets_first, no_inbox, relay_marks_first, clock_ahead, stale_cache, latest)
+    plant.__name__: plant
+    for plant in (offsets_first, no_inbox, relay_marks_first, clock_ahead, stale_cache, latest, undoubted)
 }

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from contracts.envelope import Event, encode
+from contracts.events.sales import OrderPlaced, PurchaseMade
 from contracts.events.trade import InvoiceIssued
 from contracts.money import Money
 from tests.faults.hand import BOOKS
@@ -19,7 +20,8 @@ from tests.faults.size import Size, moment, on
 from tests.faults.wire import Wire
 
 TRADE: Final = "rapport.trade"
-CONFLICTS: Final = 0.004  # share of invoices that come again under a new id with another sum
+CONFLICTS: Final = 0.004  # share of such documents that come again under a new id with another sum
+DOCUMENTS: Final = (InvoiceIssued, PurchaseMade, OrderPlaced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +150,10 @@ def too_large(size: Size, day: int, draw: Random) -> Bad:
 
 
 def conflict(event: Event) -> Bad:
-    """An invoice that came before, under a new id and with another sum."""
+    """A document that came before, under a new id and with another sum."""
     data = event.data
-    if not isinstance(data, InvoiceIssued):
-        raise TypeError(f"{type(data).__name__} is no invoice")
+    if not isinstance(data, DOCUMENTS):
+        raise TypeError(f"{type(data).__name__} is none of the documents that are told once")
     total = Money(data.total.amount + 1, data.total.currency)
     again = msgspec.structs.replace(event, id=f"{event.id}/conflict", data=msgspec.structs.replace(data, total=total))
     return _bad(again, "conflict")

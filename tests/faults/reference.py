@@ -7,27 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from contracts.envelope import Event
-from contracts.events import lifecycle, profiles, staff, trade
+from contracts.events import lifecycle, profiles, sales, staff, trade
 from contracts.payload import Payload
-from services.alerts.model import open_item, settlement
+from services.alerts.model import open_item, order, purchase, settlement
 from services.alerts.model.account import Account, Grace, Owned, with_grace, with_limit, with_owner, with_snapshot
 from services.alerts.model.alert import alert_id
-from services.alerts.model.credit import Granted, counted, settled
+from services.alerts.model.cadence.course import Course, Stretch, retold, waiting
+from services.alerts.model.credit import (
+    NOTHING,
+    Granted,
+    Sum,
+    counted,
+    granted_on,
+    owed_by_order,
+    settled,
+    shifted,
+)
 from services.alerts.model.episode import Episode
 from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
-from services.alerts.model.rules import receivable_overdue
+from services.alerts.model.order import Closed, Order, OrderFacts
+from services.alerts.model.purchase import Purchase, PurchaseFacts, Return
+from services.alerts.model.rules import purchase_slowdown, receivable_over_limit, receivable_overdue
+from services.alerts.model.rules.receivable_over_limit import Weighed
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
 from services.alerts.model.staff import Colleague, Way, latest
 from services.alerts.rules import Rules
-from services.alerts.store import document_key, invoice_key
+from services.alerts.store import document_key, invoice_key, order_key, purchase_key
 from tests.faults.probe import Tally
 
 Key = tuple[str, str]  # subject, and the document's key within it
@@ -38,6 +51,14 @@ KINDS: Final[dict[type[Payload], SettlementKind]] = {
 }
 
 
+class Rhythm(msgspec.Struct, frozen=True):
+    """A customer's cadence told from all his purchases: every episode of it, and the first day that lies ahead."""
+
+    course: Course
+    stretches: tuple[Stretch, ...]
+    ahead: date | None
+
+
 @dataclass
 class Books:
     """Everything that is known, by subject."""
@@ -45,6 +66,8 @@ class Books:
     rules: Rules
     items: dict[Key, OpenItem] = field(default_factory=dict)
     settlements: dict[Key, Settlement] = field(default_factory=dict)
+    orders: dict[Key, Order] = field(default_factory=dict)
+    purchases: dict[Key, Purchase] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     staff: dict[str, Colleague] = field(default_factory=dict)
     tally: dict[str, Tally] = field(default_factory=dict)
@@ -63,20 +86,58 @@ class Books:
         tally = self.tally.get(event.subject, Tally())
         self.tally[event.subject] = tally.counting(f"{event.source}:{event.id}")
 
-    def episodes(self, day: date) -> dict[str, Episode]:
-        """Every episode of every invoice as known at the end of a day, by the id of its alert."""
-        found: dict[str, Episode] = {}
-        for (subject, _), item in self.items.items():
-            params = self.rules.overdue_for(self.accounts.get(subject), day)
-            for episode in receivable_overdue.episodes(item, params, day):
-                found[alert_id(episode.rule, episode.subject, episode.cause, episode.opening_fact)] = episode
+    def episodes(self, day: date, rule: str = "") -> dict[str, Episode]:
+        """Every episode that follows from the facts known and a day alone, by the id of its alert; of one rule or
+        (empty) of both whose past can be told on any day.
+        """
+        found: list[Episode] = []
+        if rule in ("", receivable_overdue.RULE):
+            for (subject, _), item in self.items.items():
+                params = self.rules.overdue_for(self.accounts.get(subject), day)
+                found += receivable_overdue.episodes(item, params, day)
+        if rule in ("", purchase_slowdown.RULE):
+            for subject, rhythm in self.rhythms(day).items():
+                found += [purchase_slowdown.episode(subject, one) for one in rhythm.stretches]
+        return {alert_id(one.rule, one.subject, one.cause, one.opening_fact): one for one in found}
+
+    def rhythms(self, day: date) -> dict[str, Rhythm]:
+        """Every customer's cadence on a day, from all his purchases, with the alarm that waiting alone has raised by
+        its morning.
+        """
+        bought: dict[str, list[purchase.Bought]] = {}
+        for (subject, _), one in self.purchases.items():
+            bought.setdefault(subject, [])
+            bought[subject] += [one.bought] if one.bought is not None else []
+        found, times = {}, self.rules.cadence.times
+        for subject, days in bought.items():
+            course, stretches = retold((one for one in days if one.on <= day), times)
+            silent = waiting(course, day - timedelta(days=1), times)
+            every = (*stretches, silent) if silent is not None else tuple(stretches)
+            found[subject] = Rhythm(course, every, min((one.on for one in days if one.on > day), default=None))
+        return found
+
+    def weighed(self, day: date) -> dict[tuple[str, str], tuple[str, Weighed]]:
+        """Every customer against each of his limits on a day, counted from nothing, by subject and cause of the alert,
+        with the company whose limit it is. Where none is set nothing is weighed.
+        """
+        found = {}
+        for subject, account in self.accounts_on(day).items():
+            for company in {limit.company for limit in account.limits if limit.amount is not None}:
+                limit = granted_on(account.limits, company, day)
+                weighed = receivable_over_limit.weigh(account, limit, day, self.rules.credit)
+                if weighed is not None:
+                    found[subject, receivable_over_limit.cause(company)] = company, weighed
         return found
 
     def accounts_on(self, day: date) -> dict[str, Account]:
         """Every account with what its customer owes, counted from nothing."""
-        subjects = {subject for subject, _ in (*self.items, *self.settlements)} | self.accounts.keys()
+        subjects = {subject for subject, _ in (*self.items, *self.settlements, *self.orders)} | self.accounts.keys()
         items: dict[str, list[OpenItem]] = {subject: [] for subject in subjects}
         settlements: dict[str, list[Settlement]] = {subject: [] for subject in subjects}
+        ordered: dict[str, tuple[Sum, ...]] = dict.fromkeys(subjects, ())
+        for (subject, _), placed in self.orders.items():
+            moves = owed_by_order(placed, day)
+            ordered[subject] = shifted(ordered[subject], placed.company, NOTHING, moves, day)
         for (subject, _), item in self.items.items():
             items[subject].append(item)
         for (subject, _), one in self.settlements.items():
@@ -85,6 +146,7 @@ class Books:
             subject: msgspec.structs.replace(
                 self.accounts.get(subject, Account()),
                 owed=settled(counted(items[subject], settlements[subject], day), day),
+                ordered=settled(ordered[subject], day),
             )
             for subject in subjects
         }
@@ -192,6 +254,69 @@ def _reversed(books: Books, event: Event, data: trade.PaymentReversed) -> None:
     books._settlement(event, data.company, data.document_id, partial(settlement.with_reversal, reversal=back))
 
 
+def _bought(
+    books: Books, event: Event, number: str, company: str | None, change: Callable[[Purchase], Purchase]
+) -> None:
+    key = (event.subject, purchase_key(company, number))
+    empty = Purchase(subject=event.subject, company=company or "", purchase_id=number)
+    books.purchases[key] = change(books.purchases.get(key) or empty)
+
+
+def _bought_facts(event: Event, data: sales.PurchaseMade) -> PurchaseFacts:
+    return PurchaseFacts(key=key_of(event), on=data.purchased_on, total=data.total.amount, currency=data.total.currency)
+
+
+def _purchase_made(books: Books, event: Event, data: sales.PurchaseMade) -> None:
+    change = partial(purchase.with_made, facts=_bought_facts(event, data))
+    _bought(books, event, data.purchase_id, data.company, change)
+
+
+def _purchase_corrected(books: Books, event: Event, data: sales.PurchaseCorrected) -> None:
+    change = partial(purchase.with_corrected, facts=_bought_facts(event, data))
+    _bought(books, event, data.purchase_id, data.company, change)
+
+
+def _goods_returned(books: Books, event: Event, data: sales.GoodsReturned) -> None:
+    if data.purchase_id is None:
+        return
+    back = Return(
+        key=key_of(event),
+        return_id=data.return_id,
+        on=data.returned_on,
+        total=data.total.amount,
+        currency=data.total.currency,
+    )
+    _bought(books, event, data.purchase_id, data.company, partial(purchase.with_return, back=back))
+
+
+def _ordered(books: Books, event: Event, number: str, company: str | None, change: Callable[[Order], Order]) -> None:
+    key = (event.subject, order_key(company, number))
+    books.orders[key] = change(books.orders.get(key) or Order(company=company or "", order_id=number))
+
+
+def _order_facts(event: Event, data: sales.OrderPlaced) -> OrderFacts:
+    return OrderFacts(
+        key=key_of(event), ordered_on=data.ordered_on, total=data.total.amount, currency=data.total.currency
+    )
+
+
+def _order_placed(books: Books, event: Event, data: sales.OrderPlaced) -> None:
+    _ordered(books, event, data.order_id, data.company, partial(order.with_placed, facts=_order_facts(event, data)))
+
+
+def _order_changed(books: Books, event: Event, data: sales.OrderChanged) -> None:
+    _ordered(books, event, data.order_id, data.company, partial(order.with_changed, facts=_order_facts(event, data)))
+
+
+def _order_delivered(books: Books, event: Event, data: sales.OrderDelivered) -> None:
+    _ordered(books, event, data.order_id, data.company, partial(order.with_delivered, on=data.delivered_on))
+
+
+def _order_closed(books: Books, event: Event, data: sales.OrderClosed) -> None:
+    closed = Closed(key=key_of(event), on=data.closed_on or books.rules.day(event.time), reason=data.reason)
+    _ordered(books, event, data.order_id, data.company, partial(order.with_closed, closed=closed))
+
+
 def _owner(books: Books, event: Event, data: lifecycle.OwnerChanged) -> None:
     owned = Owned(valid_from=data.valid_from, key=key_of(event), owner_id=data.owner_id, deputy_id=data.deputy_id)
     books.accounts[event.subject] = with_owner(books.accounts.get(event.subject, Account()), owned)
@@ -239,6 +364,13 @@ FOLDS: Final[dict[type[Payload], Callable[[Books, Event, Any], None]]] = {
     trade.DebtWrittenOff: _document,
     trade.PaymentApplied: _applied,
     trade.PaymentReversed: _reversed,
+    sales.PurchaseMade: _purchase_made,
+    sales.PurchaseCorrected: _purchase_corrected,
+    sales.GoodsReturned: _goods_returned,
+    sales.OrderPlaced: _order_placed,
+    sales.OrderChanged: _order_changed,
+    sales.OrderDelivered: _order_delivered,
+    sales.OrderClosed: _order_closed,
     lifecycle.OwnerChanged: _owner,
     lifecycle.LimitChanged: _limit,
     profiles.ProfileChanged: _profile,

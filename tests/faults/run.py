@@ -16,10 +16,12 @@ from deploy.local import services
 from deploy.local import stack as local
 from services.chassis.settings import Settings
 from services.chassis.tokens import LocalIssuer
-from tests.faults import found
+from tests.chassis.receiver import receiving
+from tests.faults import found, terms
 from tests.faults.bus import TRADE, Bus, fresh_topics
 from tests.faults.crew import Crew
 from tests.faults.found import Store
+from tests.faults.hooks import SECRET, Hooks
 from tests.faults.load import Load, wire_of
 from tests.faults.people import People
 from tests.faults.probe import passes
@@ -27,6 +29,7 @@ from tests.faults.size import evening
 from tests.faults.wait import until
 
 QUIET_S = 120.0
+MAIL_BATCH = 50  # messages of a channel in flight at most (services/SETTINGS.md, mail_batch)
 AWAY_S = 3.0  # how long a broker or a database stays away
 FIRST = "alerts-1"
 SECOND = "alerts-2"
@@ -42,12 +45,18 @@ class Run:
     store: Store
     crew: Crew
     people: People
+    hooks: Hooks
     folder: Path
     group: str
     say: Callable[[str], None]
     began: float = field(default_factory=time.monotonic)
     draw: Random = field(default_factory=Random)
     passed: dict[str, int] = field(default_factory=dict)  # what was done to the service, and how often
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages of a channel can have been under way when a process or the database went."""
+        return int(self.crew.env.get("RAPPORT_MAIL_BATCH", MAIL_BATCH)) * self.crew.ends
 
     def note(self, what: str) -> None:
         """Something was done to the service."""
@@ -121,12 +130,18 @@ class Run:
         self.note(f"{forgotten:,} ids forgotten with their months, {len(passing) + len(lasting):,} old events again")
 
 
-def settings_of(prefix: str, group: str, smtp: int) -> dict[str, str]:
+def settings_of(prefix: str, group: str, smtp: int, load: Load) -> dict[str, str]:
     """What the processes of a run are told beside the stack's addresses.
 
     Small batches, so that there is much to interrupt; short waits, so that a run of minutes sees what hours would.
     """
     return {
+        **terms.ENV,
+        "RAPPORT_ALERTS_REFIT_DAYS": str(load.size.refit),
+        "RAPPORT_WEBHOOK_SECRETS": SECRET,
+        "RAPPORT_WEBHOOK_NETWORKS": "127.0.0.0/8",
+        "RAPPORT_WEBHOOK_PORTS": str(load.port),
+        "RAPPORT_WEBHOOK_HTTP": "true",
         "RAPPORT_MONGO_DATABASE_PREFIX": prefix,
         "RAPPORT_KAFKA_GROUP": group,
         "RAPPORT_ALERTS_SMTP_PORT": str(smtp),
@@ -143,7 +158,9 @@ def settings_of(prefix: str, group: str, smtp: int) -> dict[str, str]:
 async def opened(
     stack: local.Stack, load: Load, name: str, *, say: Callable[[str], None], env: dict[str, str] | None = None
 ) -> AsyncIterator[Run]:
-    """A run on a stack, with empty topics, an empty database, a mailbox of its own; everything it starts it ends."""
+    """A run on a stack, with empty topics, an empty database, a mailbox and a receiver of webhooks of its own;
+    everything it starts it ends.
+    """
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that are away are what this is about
     folder = stack.home / "runs" / name
     folder.mkdir(parents=True)
@@ -153,12 +170,13 @@ async def opened(
     mailbox, smtp = services.start_mailbox(stack)
     store, bus = Store.of(stack.mongo, name), await Bus.open(stack.kafka)
     group = f"faults.{name}"
-    crew = Crew(stack, {**settings_of(name, group, smtp), **(env or {})}, folder)
-    people = People(crew, load.size.seed)
-    run = Run(stack, load, bus, store, crew, people, folder, group, say, draw=Random(f"{load.size.seed}/run"))
+    crew = Crew(stack, {**settings_of(name, group, smtp, load), **(env or {})}, folder)
+    people, hooks = People(crew, load.size.seed), Hooks(port=load.port)
+    run = Run(stack, load, bus, store, crew, people, hooks, folder, group, say, draw=Random(f"{load.size.seed}/run"))
     try:
         await store.drop()
-        yield run
+        async with receiving(hooks):
+            yield run
     finally:
         await people.end()
         await crew.disband()

@@ -37,6 +37,13 @@ class Size:
         return range(self.days - 5, self.days - 2)
 
     @property
+    def refit(self) -> int:
+        """Every how many days the cadence's priors are fitted; 0: never. They are fitted on the first morning and once
+        more, on days on which one process reads: simulated days pass in seconds, and others would learn of it late.
+        """
+        return self.days // 2 + 1 if self.kills else 0
+
+    @property
     def erasure(self) -> int:
         """The day on whose morning some customers are erased."""
         return self.days // 2

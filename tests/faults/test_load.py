@@ -9,8 +9,7 @@ from random import Random
 
 from contracts.envelope import decode
 from contracts.refusal import Refused
-from services.alerts.rules import Rules
-from tests.faults import load, size, zone
+from tests.faults import load, size, terms, zone
 from tests.faults.reference import Books
 from tests.faults.size import ZONE, on
 
@@ -39,11 +38,13 @@ def test_every_record_is_sound_or_counted_as_poison() -> None:
 def test_the_reference_is_the_same_in_any_order() -> None:
     made = load.make(size.tiny(5))
     events = list(made.accepted.values())
-    plain = Books.of(Rules(ZONE), events)
+    plain = Books.of(terms.rules(ZONE), events)
     Random(5).shuffle(events)
-    mixed = Books.of(Rules(ZONE), events)
+    mixed = Books.of(terms.rules(ZONE), events)
     assert (mixed.items, mixed.settlements, mixed.accounts) == (plain.items, plain.settlements, plain.accounts)
+    assert (mixed.orders, mixed.purchases) == (plain.orders, plain.purchases)
     assert mixed.episodes(on(7)) == plain.episodes(on(7))
+    assert mixed.weighed(on(7)) == plain.weighed(on(7))
 
 
 def test_a_made_zone_has_its_midnight_where_it_is_wanted(tmp_path: Path) -> None:

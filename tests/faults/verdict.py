@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from statistics import median
 
+from contracts.events.alerts import NotificationFact
+from services.alerts.model.notification import Channel, sent_as
 from services.alerts.rules import Rules
 from services.chassis import marks
-from tests.faults import found, judge, knowledge, mails, people, said
+from tests.faults import found, judge, judge_sales, knowledge, mails, people, said, terms
 from tests.faults.bus import TRADE
 from tests.faults.run import Run
 from tests.faults.said import ALERTS, DEAD, Said
 from tests.faults.size import ZONE
 from tests.faults.table import Table
 
-MAIL_BATCH = 50  # messages in flight at most (services/SETTINGS.md, mail_batch)
 COMMITS_AGAIN_S = 5.0
 
 
 async def verdict(run: Run, *, rules: Rules | None = None, simulated: bool = True) -> Table:
     """The table of a run."""
-    rules, table, load = rules or Rules(ZONE), Table(), run.load
+    rules, table, load = rules or terms.rules(ZONE), Table(), run.load
     have = await found.read(run.store)
+    rules.cadence.learn(have.priors)
     spoken = Said.of(await run.bus.read((ALERTS, DEAD)))
     records = await run.bus.read((TRADE, "rapport.lifecycle"))
     log = knowledge.Log.of(records, load.accepted, simulated=simulated)
@@ -30,19 +32,31 @@ async def verdict(run: Run, *, rules: Rules | None = None, simulated: bool = Tru
     table.told("repeats / late / poison", f"{load.repeats:,} / {load.late:,} / {len(load.poison) + load.placed:,}")
     judge.applied(table, load, have)
     judge.books(table, load, have, rules)
+    table.none("alerts about limits that the ledger tells otherwise", await judge_sales.lives(run.store, have, rules))
+    judge_sales.priors(table, spoken.events, have)
     table.none("false alerts", [*knowledge.false_alerts(log, spoken.events, rules)])
     judge.letters(table, load, have)
     said.wire(table, spoken, have)
-    gone = _messages_of(load.gone, spoken)
-    mails.mails(table, mails.arrived(run.stack.home / "mailbox"), have, gone, MAIL_BATCH * run.crew.ends)
+    table.none("webhooks whose signature does not hold", run.hooks.forged)
+    table.told("webhooks that said something else when they came again", len(run.hooks.changed))
+    came: dict[Channel, Counter[str]] = {
+        "mail": mails.mailed(run.stack.home / "mailbox"),
+        "webhook": run.hooks.came,
+    }
+    mails.messages(table, came, have, spoken, _messages_of(load.gone, spoken), run.in_flight)
     await people.writes(table, run.people, run.store, spoken, have)
     return table
 
 
 def _messages_of(subjects: tuple[str, ...], spoken: Said) -> set[str]:
-    """Message-IDs of what was sent about customers who have been erased since."""
-    keys = {getattr(event.data, "notification_id", None) for event in spoken.events if event.subject in subjects}
-    return {f"<{key.replace('/', '.')}@rapport>" for key in keys if key}
+    """Ids under which was sent what concerned customers who have been erased since."""
+    facts = [event.data for event in spoken.events if event.subject in subjects]
+    return {
+        sent_as(channel, one.notification_id, one.recipient)
+        for one in facts
+        for channel in mails.CHANNELS
+        if isinstance(one, NotificationFact) and one.channel == channel
+    }
 
 
 def pauses(table: Table, run: Run, least: int) -> None:

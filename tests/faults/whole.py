@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from deploy.local import ports
 from deploy.local import stack as local
 from tests.faults import course, load, size
 from tests.faults.midnight import How, midnight
@@ -45,7 +46,7 @@ async def seed(number: int, home: Path, *, short: bool, keep: bool, say: Callabl
 
 async def _days(number: int, stack: local.Stack, *, short: bool, say: Callable[[str], None]) -> Table:
     chosen = size.short(number) if short else size.whole(number)
-    made = load.make(chosen)
+    made = load.make(chosen, ports.choose())
     async with opened(stack, made, f"seed{number}", say=say) as run:
         say(f"seed {number}: {made.events:,} made events over {chosen.days} days, logs in {run.folder}")
         await course.live(run)

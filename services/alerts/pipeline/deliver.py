@@ -48,6 +48,10 @@ from services.chassis.work import Work, act_work
 OPEN = ("queued", "sending")
 LEASES: Final[dict[Channel, str]] = {"mail": "mailer", "webhook": "webhooks"}
 CODES: Final[dict[Channel, str]] = {"mail": "smtp", "webhook": "http"}  # whose codes a bounce's reason names
+MARKS: Final[dict[Channel, tuple[str, str]]] = {
+    "mail": (marks.MAIL_BEFORE_ANSWER, marks.MAIL_AFTER_ANSWER),
+    "webhook": (marks.HOOK_BEFORE_ANSWER, marks.HOOK_AFTER_ANSWER),
+}
 Key = tuple[str, str]  # subject and key
 Step = Callable[[Notification], Notification]
 Message = TypeVar("Message")
@@ -193,9 +197,10 @@ class Courier(Generic[Message]):
         return self.runtime.sessions.holder
 
     async def _send(self, jobs: list[Job[Message]]) -> list[Outcome]:
-        marks.reach(marks.MAIL_BEFORE_ANSWER) if jobs else None
+        before, after = MARKS[self.way.channel]
+        marks.reach(before) if jobs else None
         outcomes = await asyncio.gather(*(self.way.carrier.send(job.message) for job in jobs))
-        marks.reach(marks.MAIL_AFTER_ANSWER) if jobs else None
+        marks.reach(after) if jobs else None
         return outcomes
 
     async def _record(self, jobs: list[Job[Message]], outcomes: list[Outcome]) -> None:
