@@ -12,14 +12,14 @@ from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
 from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, Reason, requeued, sent_as, suppressed
-from services.alerts.model.rules import receivable_over_limit
+from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, Owned
 from services.chassis.aggregate import Desk
 
 # Rules of which a higher stage is news by itself. (An invoice that grows older is not: its stages are those of a
 # calendar, and whoever was told of it knows.)
-STEPS_TOLD: Final = frozenset({receivable_over_limit.RULE})
+STEPS_TOLD: Final = frozenset({receivable_over_limit.RULE, purchase_slowdown.RULE})
 
 _BEGINS: Final[Mapping[str, Reason]] = {"raised": "raised", "reopened": "reopened"}
 
