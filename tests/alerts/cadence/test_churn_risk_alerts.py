@@ -45,9 +45,9 @@ def lost_after(gaps: Sequence[int], threshold: float = 0.9) -> int:
 LOST = lost_after(SELDOM)
 
 
-def known(zone: ZoneInfo = SHANGHAI, gaps: Sequence[int] = SELDOM, **more: int) -> Customer:
+def known(zone: ZoneInfo = SHANGHAI, gaps: Sequence[int] = SELDOM, least: int = 3) -> Customer:
     """A customer who has bought after these gaps."""
-    one = Customer(CADENCE, zone, activity=ALWAYS, **more)
+    one = Customer(CADENCE, zone, activity=ALWAYS, least_purchases=least)
     buys(one, days_of(gaps))
     return one
 
@@ -129,7 +129,7 @@ def test_goods_that_come_back_take_the_purchase_that_had_ended_it(customer: Cust
 
 @pytest.mark.parametrize(("gaps", "least", "raised"), [([20], 3, 0), ([20], 2, 1), (SELDOM, 4, 0), ([], 2, 0)])
 def test_who_bought_on_fewer_days_than_asked_for_is_not_warned_of(gaps: list[int], least: int, raised: int) -> None:
-    one = known(gaps=gaps, least_purchases=least)
+    one = known(gaps=gaps, least=least)
     one.wait(one.at(day(2000)))
     assert len(one.of(churn_risk.RULE)) == raised
 
