@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, speaks
 from services.alerts.cadence_view import cadence_view
 from services.alerts.reads import rhythm_of
+from services.alerts.sentences_churn import activity_sentences
 from services.alerts.sentences_rhythm import cadence_sentences
 from services.alerts.views_cadence import CadenceView
 from services.chassis.auth import Access, Role
@@ -36,5 +37,7 @@ async def read_cadence(
     runtime, rules = parts(request)
     account, card = await customer_of(request, scope, id, lambda: rhythm_of(runtime.db, id))
     speaks(response, language)
-    shown = cadence_view(id, account.name, card, rules.cadence, rules.day(runtime.now()))
-    return shown.model_copy(update={"sentences": cadence_sentences(shown, account.role, language)})
+    shown = cadence_view(id, account.name, card, rules.cadence, rules.churn, rules.day(runtime.now()))
+    said = cadence_sentences(shown, account.role, language)
+    said += activity_sentences(shown.activity, account.role, language) if shown.activity is not None else []
+    return shown.model_copy(update={"sentences": said})

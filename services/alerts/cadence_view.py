@@ -5,18 +5,23 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from services.alerts.cadence import Cadence
+from services.alerts.churn import Churn
 from services.alerts.model import alert as alerts
+from services.alerts.model.activity.rate import expected, folded, p_none
+from services.alerts.model.activity.silence import Silence
 from services.alerts.model.cadence.course import Course, stretch, waiting
 from services.alerts.model.cadence.decision import judge, reach
 from services.alerts.model.rules import purchase_slowdown
 from services.alerts.store import RhythmCard
-from services.alerts.views_cadence import AlarmView, CadenceView
+from services.alerts.views_cadence import ActivityView, AlarmView, CadenceView
 
 _FEW = 0.01  # of all gaps reach further than what is shown
 _DAY = timedelta(days=1)
 
 
-def cadence_view(customer: str, name: str, card: RhythmCard, cadence: Cadence, today: date) -> CadenceView:
+def cadence_view(
+    customer: str, name: str, card: RhythmCard, cadence: Cadence, churn: Churn, today: date
+) -> CadenceView:
     """How the rhythm stands on a day."""
     course, rhythm = card.course, card.course.rhythm
     alarm = _alarm(customer, card, cadence, today)
@@ -31,8 +36,34 @@ def cadence_view(customer: str, name: str, card: RhythmCard, cadence: Cadence, t
         last_days=list(rhythm.recent),
         budget=cadence.budget,
         alarm=alarm,
+        activity=activity_view(card.silence, churn, today),
     )
     return shown.model_copy(update=_judged(course, cadence, today)) if rhythm.judged else shown
+
+
+def activity_view(silence: Silence, churn: Churn, today: date) -> ActivityView | None:
+    """How likely the customer is lost at the end of a day; None where nothing can be said."""
+    held = [one for one in churn.timeline if one.valid_from <= today]
+    if not held or silence.last is None:
+        return None
+    params, day = held[-1].params, max(today, silence.last)
+    state = silence.state if silence.count > len(silence.days) else folded(silence.days, params.decay)
+    figures: dict[str, float] = {}
+    if state is not None and state.decay == params.decay:
+        figures = {
+            "p_none": round(p_none(state, params, day, churn.horizon_days), 3),
+            "expected": round(expected(state, params, day, churn.horizon_days), 2),
+        }
+    since = silence.risk.since if silence.risk is not None else None
+    lost = since is not None and since < today
+    return ActivityView(
+        **figures,
+        horizon_days=churn.horizon_days,
+        threshold=churn.threshold,
+        least_purchases=churn.least_purchases,
+        likely_on=None if lost else since,
+        lost_since=since if lost else None,
+    )
 
 
 def _judged(course: Course, cadence: Cadence, today: date) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Priors of the cadence: fitted to all customers' past every quarter, published as a fact, and brought to bear.
+"""Priors of cadence and activity: fitted to all customers' past every quarter, published as facts, and brought to bear.
 
 Every process learns of new priors within seconds; the one that holds the lease fits them and has open deadlines solved
 again. A fit sees whole days only and holds from a later midnight on, so that whoever learns of it in between folds the
@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from contracts.envelope import Event
 from contracts.events.alerts import PriorFitted
-from services.alerts.learning import SUBJECT, learn
+from services.alerts.learning import learn, subject_of
+from services.alerts.model.activity import priors as activity
+from services.alerts.model.activity.fit import TooLittle
+from services.alerts.model.activity.fit import fit as fit_params
+from services.alerts.model.activity.rate import Params
 from services.alerts.model.cadence.histories import Histories, histories
 from services.alerts.model.cadence.priors import MODEL, Priors
 from services.alerts.model.cadence.rhythm import JUDGED_GAPS
@@ -32,7 +37,7 @@ from services.chassis.mongo import Database, DatabaseError, find, from_doc
 from services.chassis.runtime import Runtime
 from services.chassis.work import act_work
 
-LEASE: Final = f"fit/{MODEL}"
+LEASE: Final = "fit/priors"
 POLL_SECONDS: Final = 3.0
 SWEEP: Final = 500  # customers whose deadline is solved again in one go
 LOOK_SECONDS: Final = 60.0  # between two looks whether the past is long enough for a first fit
@@ -61,9 +66,21 @@ async def _purchases(db: Database) -> AsyncIterator[Purchase]:
             yield from_doc(row["state"], Purchase)
 
 
-def fit_due(known: KnownPriors, today: date, every: int) -> bool:
-    """Whether the latest fit is older than `every` days. Without any one is due as soon as there is a past."""
-    return not known.fitted or (today - known.fitted[-1].fitted_to).days > every
+def fits_due(known: KnownPriors, today: date, every: int) -> list[str]:
+    """The models whose latest fit is older than `every` days. Without any one is due as soon as there is a past."""
+    last = {
+        MODEL: known.fitted[-1].fitted_to if known.fitted else None,
+        activity.MODEL: known.activity[-1].fitted_to if known.activity else None,
+    }
+    return [model for model, day in last.items() if day is None or (today - day).days > every]
+
+
+class Fit(NamedTuple):
+    """What was found for a model, as it is said, and the number of customers it was found from."""
+
+    model: str
+    parameters: dict[str, Decimal]
+    n: int
 
 
 def fit(days: dict[str, list[date]], today: date, budget: float) -> tuple[Priors, int] | None:
@@ -78,6 +95,28 @@ def fit(days: dict[str, list[date]], today: date, budget: float) -> tuple[Priors
 
 def _judged(base: Histories) -> int:
     return int((base.count > JUDGED_GAPS).sum())
+
+
+def fit_activity(days: dict[str, list[date]], today: date, horizon_days: int) -> tuple[Params, int] | None:
+    """Parameters of activity from all purchase days before `today`, and the number of customers; None where the past is
+    shorter than half a year.
+    """
+    if not days or (today - min(map(min, days.values()))).days < WARM_UP_DAYS:
+        return None
+    try:
+        return fit_params(days.values(), today - _DAY, horizon_days), len(days)
+    except TooLittle:
+        return None
+
+
+def fitted_models(days: dict[str, list[date]], today: date, rules: Rules, models: Collection[str]) -> list[Fit]:
+    """The fits of those models for which there is a past."""
+    fits: list[Fit] = []
+    if MODEL in models and (cadence := fit(days, today, rules.cadence.budget)) is not None:
+        fits.append(Fit(MODEL, cadence[0].parameters(), cadence[1]))
+    if activity.MODEL in models and (found := fit_activity(days, today, rules.churn.horizon_days)) is not None:
+        fits.append(Fit(activity.MODEL, activity.parameters(found[0]), found[1]))
+    return fits
 
 
 class Fitter:
@@ -115,14 +154,20 @@ class Fitter:
         if now is None or not await self.runtime.leases.take(LEASE):
             return
         today = self.rules.day(now)
-        if self.every and today >= self._not_before and fit_due(known, today, self.every) and self._may_look():
-            await self._fit(today)
+        due = fits_due(known, today, self.every)
+        if self.every and today >= self._not_before and due and self._may_look():
+            await self._fit(today, due)
         await self.sweep()
 
     async def sweep(self) -> int:
         """Solve again every open deadline that older priors gave; returns how many customers were looked at."""
-        latest, done = self.rules.cadence.latest.isoformat(), set[str]()
-        where = {"state.course.latest": {"$exists": True, "$lt": latest}}
+        known, done = {"course": self.rules.cadence.latest, "silence": self.rules.churn.latest}, set[str]()
+        where = {
+            "$or": [
+                {f"state.{of}.latest": {"$exists": True, "$lt": latest.isoformat()}} for of, latest in known.items()
+            ]
+        }
+        name = "/".join(latest.isoformat() for latest in known.values())
         while not self.stopping.is_set():
             rows = await find(self.runtime.db, RHYTHMS.name, where, fields={"s": 1}, limit=SWEEP)
             subjects = {row["s"] for row in rows} - done
@@ -130,39 +175,41 @@ class Fitter:
             if not subjects or now is None:
                 break
             act = partial(priors_changed, self.rules)
-            works = [act_work(ACCOUNTS, one, now, f"prior:{latest}:{one}", act) for one in sorted(subjects)]
+            works = [act_work(ACCOUNTS, one, now, f"prior:{name}:{one}", act) for one in sorted(subjects)]
             self.runtime.wake(await self.runtime.applier.apply(works))
             done |= subjects
         return len(done)
 
-    async def _fit(self, today: date) -> None:
+    async def _fit(self, today: date, models: Collection[str]) -> None:
         days = await purchase_days(self.runtime.db, today)
         if not self._loaded(sum(map(len, days.values()))):
             return
         # Aside, for it takes seconds: the intake goes on meanwhile.
-        found = await asyncio.to_thread(fit, days, today, self.rules.cadence.budget)
+        fits = await asyncio.to_thread(fitted_models, days, today, self.rules, models)
         now = self._now()
-        if found is None and days and self._simulated:
+        if not fits and days and self._simulated:
             self._not_before = min(map(min, days.values())) + _DAY * WARM_UP_DAYS
-        if found is None or now is None:
-            return
-        priors, judged = found
+        if now is not None:
+            for one in fits:
+                await self._publish(one, today, now)
+            await learn(self.rules, self.runtime.db)
+
+    async def _publish(self, one: Fit, today: date, now: datetime) -> None:
         valid_from = self.rules.day(now + _NOTICE) + _DAY
         payload = PriorFitted(
-            model=MODEL, fitted_to=today - _DAY, valid_from=valid_from, parameters=priors.parameters(), n=judged
+            model=one.model, fitted_to=today - _DAY, valid_from=valid_from, parameters=one.parameters, n=one.n
         )
         await self.runtime.command(
             Event(
-                id=f"{MODEL}/{valid_from.isoformat()}",
+                id=f"{one.model}/{valid_from.isoformat()}",
                 source=f"rapport/{self.runtime.service.name}",
                 type=payload.TYPE,
-                subject=SUBJECT,
+                subject=subject_of(one.model),
                 time=now,
                 data=payload,
             )
         )
-        log.info("priors.fitted", valid_from=valid_from.isoformat(), customers=judged)
-        await learn(self.rules, self.runtime.db)
+        log.info("priors.fitted", model=one.model, valid_from=valid_from.isoformat(), customers=one.n)
 
     def _may_look(self) -> bool:
         """A past that is too short is not read through again in every round."""

@@ -12,8 +12,10 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.order import Order
+from services.alerts.model.purchase import Purchase
 from services.alerts.model.rules import receivable_over_limit
 from services.alerts.model.settlement import Settlement
+from services.alerts.model.signals import Trade, of_churn, signals
 from services.alerts.model.staff import Colleague, gone
 from services.alerts.store import (
     ACCOUNTS,
@@ -22,6 +24,7 @@ from services.alerts.store import (
     NOTES,
     NOTIFICATIONS,
     ORDERS,
+    PURCHASES,
     RHYTHMS,
     SETTLEMENTS,
     STAFF,
@@ -138,9 +141,11 @@ async def alert_whole(db: Database, alert_id: str, customer: str) -> tuple[Found
 
     account, (owned, item, items, notifications) = await steady(db, customer, read)
     account = account or Account()
+    done = (await trade_of(db, [customer])).get(customer) if of_churn(owned.alert) else None
+    pointing = signals(owned.alert, done) if done is not None else []
     texts = await _texts(db, owned.alert)
     rows = await find(db, LEDGER, {"_id": {"$in": refs(owned.alert, item)}, "s": customer})
-    behind = Behind(account, item, {row["_id"]: row for row in rows}, texts, notifications, items)
+    behind = Behind(account, item, {row["_id"]: row for row in rows}, texts, notifications, items, pointing)
     return Found(owned, account.name, alert_id in last_accepted(notifications.values())), behind
 
 
@@ -167,6 +172,22 @@ async def rhythm_of(db: Database, customer: str) -> RhythmCard:
     """The customer's rhythm; an empty one before his first purchase."""
     rows = await find(db, RHYTHMS.name, {"_id": RHYTHMS.doc_id(customer, "")}, limit=1)
     return from_doc(rows[0]["state"], RhythmCard) if rows else RhythmCard()
+
+
+async def trade_of(db: Database, subjects: Iterable[str]) -> dict[str, Trade]:
+    """By customer: his rhythm, the orders that were cancelled, the purchases of which something came back."""
+    among = {"s": {"$in": list(subjects)}}
+    cards = await find(db, RHYTHMS.name, among)
+    orders = await find(db, ORDERS.name, among | {"state.closed.reason": "cancelled"})
+    purchases = await find(db, PURCHASES.name, among | {"state.returns.0": {"$exists": True}})
+    return {
+        doc["s"]: Trade(
+            from_doc(doc["state"], RhythmCard).course,
+            [from_doc(one["state"], Order) for one in orders if one["s"] == doc["s"]],
+            [from_doc(one["state"], Purchase) for one in purchases if one["s"] == doc["s"]],
+        )
+        for doc in cards
+    }
 
 
 async def event_row(db: Database, source: str, event_id: str) -> Doc | None:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.alerts.cadence import Cadence
+from services.alerts.churn import Churn
 from services.alerts.model.account import Account, grace_on
 from services.alerts.model.rules.receivable_over_limit import Params as CreditParams
 from services.alerts.model.rules.receivable_overdue import Params
@@ -23,6 +24,7 @@ class Rules:
     overdue: Params = field(default_factory=Params)
     credit: CreditParams = field(default_factory=CreditParams)
     cadence: Cadence = field(default_factory=Cadence)
+    churn: Churn = field(default_factory=Churn)
 
     def day(self, moment: datetime) -> date:
         """The company's date at a moment."""

@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationInfo, field_validator
 from services.alerts.cadence import DEFAULT_BUDGET, Cadence, check_country
 from services.alerts.channels.mail import SmtpSettings
 from services.alerts.channels.webhook import Keyring
+from services.alerts.churn import DEFAULT_HORIZON_DAYS, DEFAULT_LEAST_PURCHASES, DEFAULT_THRESHOLD, Churn
 from services.alerts.model.rules.receivable_over_limit import Params as CreditParams
 from services.alerts.model.rules.receivable_overdue import Params
 from services.alerts.rules import Rules
@@ -35,6 +36,20 @@ class AlertsSettings(Settings):
         "Unfounded alarms about slower purchases that are put up with, for each customer and year. More of them means "
         "earlier warning.",
         unit="alarms", gt=0, le=5,
+    )  # fmt: skip
+    alerts_churn_probability: float = setting(
+        DEFAULT_THRESHOLD,
+        "From which probability of no purchase in the time ahead on a customer is likely lost. Less of it means "
+        "earlier warning, and more warnings.",
+        unit="probability", ge=0.5, lt=1,
+    )  # fmt: skip
+    alerts_churn_horizon_days: int = setting(
+        DEFAULT_HORIZON_DAYS, "The time ahead for which that is asked.", unit="days", ge=7, le=730
+    )
+    alerts_churn_purchases: int = setting(
+        DEFAULT_LEAST_PURCHASES,
+        "On how many days a customer must have bought to be warned of when he is likely lost.",
+        unit="days", ge=2, le=1000,
     )  # fmt: skip
     alerts_refit_days: int = setting(
         91, "How often what is typical of all customers is fitted again; 0: never.", unit="days", ge=0, le=3660
@@ -123,4 +138,5 @@ class AlertsSettings(Settings):
             Params(grace_days=self.grace_days),
             credit=CreditParams(orders=self.alerts_exposure_orders),
             cadence=Cadence(self.alerts_cadence_budget, self.alerts_holidays),
+            churn=Churn(self.alerts_churn_horizon_days, self.alerts_churn_probability, self.alerts_churn_purchases),
         )

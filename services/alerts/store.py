@@ -9,6 +9,8 @@ from datetime import date
 import msgspec
 
 from services.alerts.model.account import Account
+from services.alerts.model.activity.rate import Params as ActivityParams
+from services.alerts.model.activity.silence import Silence
 from services.alerts.model.alert import Alert
 from services.alerts.model.cadence.course import Course
 from services.alerts.model.cadence.priors import Priors
@@ -45,11 +47,12 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A customer's cadence, with the ids of all alerts it has caused. `ahead`: the first purchase day known that lies
-    ahead; it does not count before it has come.
+    """A customer's cadence and his open silence, with the ids of all alerts they have caused. `ahead`: the first
+    purchase day known that lies ahead; it does not count before it has come.
     """
 
     course: Course = Course()
+    silence: Silence = Silence()
     ahead: date | None = None
     alerts: tuple[str, ...] = ()
 
@@ -63,10 +66,20 @@ class FittedPrior(msgspec.Struct, frozen=True, kw_only=True):
     priors: Priors
 
 
+class FittedActivity(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of activity in force from `valid_from`, fitted on days up to `fitted_to` with `n` customers."""
+
+    valid_from: date
+    fitted_to: date
+    n: int
+    params: ActivityParams
+
+
 class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All there have been, by day."""
+    """All there have been of a model, by day: `fitted` of the cadence, `activity` of activity."""
 
     fitted: tuple[FittedPrior, ...] = ()
+    activity: tuple[FittedActivity, ...] = ()
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,13 +110,16 @@ SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
 ORDERS = Part("orders", Order, ACCOUNTS)
 CREDIT = Part("credit", Credit, ACCOUNTS, clocked=True)
 PURCHASES = Part("purchases", Purchase, ACCOUNTS)
-# Newer priors find by `latest` whose open deadline they have to solve; who has none costs the index nothing.
+# Newer priors find by `latest` whose open deadline they have to solve; who has none costs the indexes nothing.
 RHYTHMS = Part(
     "rhythms",
     RhythmCard,
     ACCOUNTS,
     clocked=True,
-    indexes=(Index((("state.course.latest", 1),), partial={"state.course.latest": {"$exists": True}}),),
+    indexes=tuple(
+        Index(((f"state.{of}.latest", 1),), partial={f"state.{of}.latest": {"$exists": True}})
+        for of in ("course", "silence")
+    ),
 )
 ALERTS = Part(
     "alerts",

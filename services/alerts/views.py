@@ -142,6 +142,9 @@ class RuleView(BaseModel):
     notice: str | None = Field(default=None, description="The share of the limit from which on a notice stands.")
     orders_count: bool | None = Field(default=None, description="Whether open orders count against the limit.")
     budget: float | None = Field(default=None, description="Unfounded alarms a customer-year that are put up with.")
+    probability: str | None = Field(default=None, description="From which chance of no purchase on he is likely lost.")
+    horizon_days: int | None = Field(default=None, description="The days ahead for which that is asked.")
+    purchases: int | None = Field(default=None, description="On how many days he must have bought.")
     level: Literal["default", "group", "customer"]
 
 
@@ -157,6 +160,18 @@ class RhythmFigures(BaseModel):
     silent_days: int
     p: str
     bought_since: int
+
+
+class ActivityFigures(BaseModel):
+    """On the day from whose end he is likely lost: the chance of no purchase in the `horizon_days` after it, and how
+    many are expected then.
+    """
+
+    last_purchase: date | None = None
+    lost_since: date
+    p_none: str
+    expected: str
+    horizon_days: int
 
 
 class FiguresView(BaseModel):
@@ -175,6 +190,7 @@ class FiguresView(BaseModel):
     orders: MoneyView | None = None
     not_counted: list[MoneyView] | None = None
     rhythm: RhythmFigures | None = None
+    activity: ActivityFigures | None = None
 
 
 class EntryView(BaseModel):

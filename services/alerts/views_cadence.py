@@ -19,6 +19,22 @@ class AlarmView(BaseModel):
     bought_since: int
 
 
+class ActivityView(BaseModel):
+    """How likely the customer is lost. `p_none`: the chance that nothing is bought in the `horizon_days` after today,
+    absent where it needs purchases of long ago. From the end of `likely_on` on, if nothing is bought up to then, he
+    counts as likely lost, from `lost_since` on he does; both are absent where that never comes, or where he had bought
+    on fewer than `least_purchases` days.
+    """
+
+    p_none: float | None = None
+    expected: float | None = Field(default=None, description="Purchase days expected in the horizon.")
+    horizon_days: int
+    threshold: float
+    least_purchases: int
+    likely_on: date | None = None
+    lost_since: date | None = None
+
+
 class CadenceView(BaseModel):
     """How a customer's rhythm stands at the end of yesterday and with what was bought today.
 
@@ -43,4 +59,5 @@ class CadenceView(BaseModel):
     budget: float = Field(description="Unfounded alarms a customer-year that are put up with.")
     priors_from: date | None = Field(default=None, description="From when the parameters hold, fitted to all.")
     alarm: AlarmView | None = None
+    activity: ActivityView | None = Field(default=None, description="Absent before parameters were fitted.")
     sentences: list[str] = []

@@ -23,11 +23,11 @@ from services.alerts.model.open_item import (
     open_on,
     unusable,
 )
-from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
+from services.alerts.model.rules import receivable_over_limit
+from services.alerts.model.signals import Signal
 from services.alerts.money_view import MoneyView
 from services.alerts.rules import Rules
 from services.alerts.sentences import sentences
-from services.alerts.sentences_rhythm import rhythm_sentences
 from services.alerts.store import Owned
 from services.alerts.views import (
     AlertCard,
@@ -39,7 +39,6 @@ from services.alerts.views import (
     InvoiceView,
     NotificationView,
     PromiseView,
-    RhythmFigures,
     RuleView,
     Severity,
     ShownState,
@@ -48,6 +47,8 @@ from services.alerts.views import (
     WorkedView,
 )
 from services.alerts.why_over_limit import LimitWhy
+from services.alerts.why_purchases import RULES as PURCHASE_RULES
+from services.alerts.why_purchases import purchase_figures, purchase_rule, purchase_sentences
 from services.chassis.mongo import Doc
 
 
@@ -70,6 +71,7 @@ class Behind:
     texts: Mapping[str, str]
     notifications: Mapping[str, Notification]
     items: Sequence[OpenItem] = ()  # all of the customer's, where the alert is about what he owes in all
+    signals: Sequence[Signal] = ()  # where he is likely lost
 
 
 def invoice_of(alert: Alert) -> tuple[str, str]:
@@ -151,9 +153,10 @@ def _why(alert: Alert, shown: AlertCard, behind: Behind, rules: Rules, language:
         return about.why(list(events(alert, behind)))
     figures = figures_view(alert, behind.item, today)
     rule = rule_view(alert, behind.account, rules, figures.as_of)
+    role = behind.account.role
     return Why(
-        sentences=rhythm_sentences(alert, shown, figures, rule, behind.account.role, language)
-        if alert.rule == purchase_slowdown.RULE
+        sentences=purchase_sentences(alert, shown, figures, rule, role, behind.signals, language)
+        if alert.rule in PURCHASE_RULES
         else sentences(alert, shown, figures, rule, language),
         figures=figures,
         rule=rule,
@@ -165,8 +168,8 @@ def _why(alert: Alert, shown: AlertCard, behind: Behind, rules: Rules, language:
 def figures_view(alert: Alert, item: OpenItem | None, today: date) -> FiguresView:
     """The numbers at the end of the day it ended, or of today."""
     day = _day_of(alert, today)
-    if alert.rule == purchase_slowdown.RULE:
-        return FiguresView(as_of=day, rhythm=RhythmFigures.model_validate(alert.figures))
+    if alert.rule in PURCHASE_RULES:
+        return purchase_figures(alert, day)
     facts = item.invoice if item is not None else None
     if item is None or facts is None:
         return FiguresView(as_of=day, total=_figure(alert.figures, "total"), open=_figure(alert.figures, "open"))
@@ -184,8 +187,8 @@ def figures_view(alert: Alert, item: OpenItem | None, today: date) -> FiguresVie
 
 def rule_view(alert: Alert, account: Account, rules: Rules, day: date) -> RuleView:
     """The rule's parameters for this customer on a day, and at which level they were set."""
-    if alert.rule == purchase_slowdown.RULE:
-        return RuleView(name=alert.rule, budget=rules.cadence.budget, level="default")
+    if alert.rule in PURCHASE_RULES:
+        return purchase_rule(alert, rules)
     params = rules.overdue_for(account, day)
     own = grace_on(account, day, -1) >= 0
     return RuleView(

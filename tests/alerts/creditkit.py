@@ -107,6 +107,12 @@ class Credit:
         return str(last.outcome) if last.state == "resolved" else f"{last.stage} {last.severity}"
 
     @property
+    def reasons(self) -> list[str]:
+        """Why there were messages, in their order."""
+        found = self.desk.every(NOTIFICATIONS, CUSTOMER).values()
+        return [one.reason for one in sorted(found, key=lambda one: one.created_at)]
+
+    @property
     def messages(self) -> int:
         """How many messages there are."""
         return len(self.desk.every(NOTIFICATIONS, CUSTOMER))

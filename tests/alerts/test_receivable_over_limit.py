@@ -111,24 +111,6 @@ def test_it_is_raised_mailed_and_resolved_by_itself_naming_the_fact(end: Callabl
     assert (told.outcome, told.because, told.withdrawn) == (outcome, [closer], False)
 
 
-def test_a_notice_becomes_a_warning_and_a_notice_again_as_updates_of_one_alert_with_one_message() -> None:
-    one = Credit()
-    one.limit("100.00")
-    one.invoice("I1", "80.00")
-    assert one.state == "1 notice"
-    one.invoice("I2", "30.00")
-    assert one.state == "2 warning"
-    one.pay("P1", "15.00")
-    assert one.state == "1 notice"
-    assert [entry.what for entry in one.only.timeline] == ["raised", "updated", "updated"]
-    (raised, *others) = payloads(one.desk.said, alerts.AlertRaised)
-    assert (raised.severity, others, one.messages) == ("notice", [], 1)
-    assert raised.amounts is not None
-    assert {name: money.to_wire()["amount"] for name, money in raised.amounts.items()} == {
-        "limit": "100.00", "exposure": "80.00",
-    }  # fmt: skip
-
-
 def test_the_payment_that_lies_unread_beside_the_invoice_keeps_it_quiet() -> None:
     one = Credit()
     one.limit("100.00")

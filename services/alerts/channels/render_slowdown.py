@@ -67,7 +67,7 @@ def render_slowdown(mail: SlowdownMail) -> tuple[str, str, str]:
         "kind": kind[:1].upper() + kind[1:],
         "lead": _lead(mail),
         "chance": _chance(mail.p, language),
-        "gaps": _gaps(mail.days),
+        "gaps": gaps_between(mail.days),
         "later": lambda days: say_number(language, "rhythm.later", days),
         "budget": f"{mail.budget:g}",
         "picture": PICTURE,
@@ -110,7 +110,7 @@ def _chance(p: Decimal, language: Language) -> str:
     return percent(p, language) if p >= _LEAST else f"<{percent(_LEAST, language)}"
 
 
-def _gaps(days: Sequence[date]) -> list[tuple[date, int | None]]:
+def gaps_between(days: Sequence[date]) -> list[tuple[date, int | None]]:
     """Each purchase day with the days since the one before it; the first has none."""
     return [*((one, None) for one in days[:1]), *((one, (one - before).days) for before, one in pairwise(days))]
 

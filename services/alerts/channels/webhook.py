@@ -35,7 +35,7 @@ class HookData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notification_id: Annotated[str, Meta(description="names this message on the bus and in the API too")]
     alert_id: str
     rule: Annotated[str, Meta(description="receivable_overdue and others; an open set")]
-    change: Annotated[str, Meta(description="raised or reopened")]
+    change: Annotated[str, Meta(description="raised, reopened or stepped_up; an open set")]
     severity: Annotated[str, Meta(description="notice, warning, serious or critical")]
     subject: Annotated[str, Meta(description="the customer's id")]
     subject_name: str
@@ -57,7 +57,10 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
 
     # Frozen in webhook.v1.json: an optional field may be added, none is taken away or changed.
 
-    type: Annotated[str, Meta(description="alert.raised.v1 or alert.reopened.v1; answer 2xx to those you do not know")]
+    type: Annotated[
+        str,
+        Meta(description="alert.raised.v1 and so on: what has changed; answer 2xx to any you do not know"),
+    ]
     timestamp: Moment
     data: HookData
 

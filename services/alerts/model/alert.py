@@ -62,9 +62,9 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert. `opened_on` is when its cause began, `raised_at` when it was first seen.
 
-    `history`: over when first seen, so it is recorded and nobody is told. `resolved_by` is the person who resolved it,
-    empty where facts did; `outcome` is how it ended, `withdrawn` where facts showed that it never was; `because` are
-    the facts that ended it.
+    `history`: over when first seen, so it is recorded and nobody is told. `loudest` is the highest stage it has had
+    since it opened or came back. `resolved_by` is the person who resolved it, empty where facts did; `outcome` is how
+    it ended, `withdrawn` where facts showed that it never was; `because` are the facts that ended it.
     """
 
     alert_id: str
@@ -76,6 +76,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     raised_at: datetime
     opened_by: tuple[str, ...] = ()
     stage: int = 0
+    loudest: int = 0
     severity: str = SEVERITIES[0]
     figures: dict[str, str] = {}
     state: AlertState = "raised"
@@ -93,10 +94,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an alert, and the alert as it is now."""
+    """What became of an alert, and the alert as it is now. `stepped`: it stands, and has reached a stage that is higher
+    than any before.
+    """
 
     alert: Alert
     kind: ChangeKind
+    stepped: bool = False
 
 
 def alert_id(rule: str, subject: str, cause: str, opening_fact: str) -> str:
@@ -188,7 +192,9 @@ def _follow_standing(alert: Alert, episode: Episode, now: datetime, trigger: tup
     told = {name: text for name, text in alert.figures.items() if name not in episode.moving}
     if (alert.opened_on, alert.stage, told) == (episode.opened_on, episode.stage, episode.figures):
         return None
-    return _told(alert, episode, "updated", now, trigger)
+    change = _told(alert, episode, "updated", now, trigger)
+    # An alert from before `loudest` was kept has none; its stage is what was known of it.
+    return msgspec.structs.replace(change, stepped=episode.stage > max(alert.loudest, alert.stage))
 
 
 def _withdraw(alert: Alert, now: datetime, because: str) -> Change:
@@ -227,6 +233,7 @@ def _again(alert: Alert, now: datetime) -> Alert:
         closed_on=None,
         outcome=None,
         because=(),
+        loudest=0,
         acknowledged_by="",
         acknowledged_at=None,
     )
@@ -238,6 +245,7 @@ def _told(alert: Alert, episode: Episode, kind: ChangeKind, now: datetime, facts
         opened_on=episode.opened_on,
         opened_by=episode.opened_by,
         stage=episode.stage,
+        loudest=max(alert.loudest, episode.stage),
         severity=severity(episode.stage),
         figures=episode.figures | episode.moving,
     )

@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 State = Literal["queued", "sending", "accepted", "bounced", "suppressed"]
-Reason = Literal["raised", "reopened"]
+Reason = Literal["raised", "reopened", "stepped_up"]
 Channel = Literal["mail", "webhook"]
 FIRST_WAIT: Final = timedelta(seconds=5)
 LONGEST_WAIT: Final = timedelta(minutes=30)

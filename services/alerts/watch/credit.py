@@ -75,6 +75,9 @@ def _lay(desk: Desk, rules: Rules, account: Account, company: str, fact: Fact, *
     standing, episode = over_limit.judged(desk.subject, held.standing, limit, weighed, rules.credit, today, fact)
     if episode is not None and weighed is None:
         episode = msgspec.structs.replace(episode, figures=_last(known))
+    elif episode is not None and any(alert.stage == episode.stage for alert in known.values()):
+        figures = over_limit.to_say(_last(known), episode.figures, rules.credit)
+        episode = msgspec.structs.replace(episode, figures=figures if episode.closed_on is None else episode.figures)
     changes = _changes(desk, known, episode, today, fact)
     waits = follow(desk, rules, changes, by_clock=by_clock)
     if standing is not None and told(changes, by_clock=by_clock):

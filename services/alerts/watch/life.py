@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
-from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, requeued, sent_as, suppressed
+from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, Reason, requeued, sent_as, suppressed
+from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, Owned
 from services.chassis.aggregate import Desk
 
-NEWS = ("raised", "reopened")
+# Rules of which a higher stage is news by itself. (An invoice that grows older is not: its stages are those of a
+# calendar, and whoever was told of it knows.)
+STEPS_TOLD: Final = frozenset({receivable_over_limit.RULE, purchase_slowdown.RULE})
+
+_BEGINS: Final[Mapping[str, Reason]] = {"raised": "raised", "reopened": "reopened"}
 
 
 def follow(desk: Desk, rules: Rules, changes: Sequence[Change], *, by_clock: bool) -> bool:
@@ -24,14 +30,21 @@ def follow(desk: Desk, rules: Rules, changes: Sequence[Change], *, by_clock: boo
     payment. Whoever asked then has to be due now.
     """
     for change in changes:
-        if by_clock or change.kind not in NEWS:
+        if by_clock or news(change) is None:
             _store(desk, rules, change)
-    return not by_clock and any(change.kind in NEWS for change in changes)
+    return not by_clock and any(news(change) is not None for change in changes)
+
+
+def news(change: Change) -> Reason | None:
+    """Why somebody has to be told of it; None where nobody has."""
+    if change.stepped and change.alert.rule in STEPS_TOLD:
+        return "stepped_up"
+    return _BEGINS.get(change.kind)
 
 
 def told(changes: Sequence[Change], *, by_clock: bool) -> tuple[str, ...]:
     """The ids of the alerts that `follow` has stored."""
-    return tuple(change.alert.alert_id for change in changes if by_clock or change.kind not in NEWS)
+    return tuple(change.alert.alert_id for change in changes if by_clock or news(change) is None)
 
 
 def _store(desk: Desk, rules: Rules, change: Change) -> None:
@@ -44,18 +57,18 @@ def _store(desk: Desk, rules: Rules, change: Change) -> None:
     fact = alert_fact(alert, change.kind, desk.now, owner)
     if fact is not None:
         desk.emit(fact)
-    if change.kind in NEWS:
-        _notify(desk, change, owner)
+    if (reason := news(change)) is not None:
+        _notify(desk, change, reason, owner)
 
 
-def _notify(desk: Desk, change: Change, owner: str) -> None:
+def _notify(desk: Desk, change: Change, reason: Reason, owner: str) -> None:
     alert = change.alert
     key = notification_key(change, desk.now)
     if desk.get(NOTIFICATIONS, key) is not None:
         return  # a refold comes to the same news; nobody is told twice
     notification = Notification(
         alert_id=alert.alert_id,
-        reason="reopened" if change.kind == "reopened" else "raised",
+        reason=reason,
         recipient=owner,
         message_id=sent_as("mail", key, owner),
         created_at=desk.now,
@@ -65,8 +78,8 @@ def _notify(desk: Desk, change: Change, owner: str) -> None:
 
 
 def notification_key(change: Change, now: datetime) -> str:
-    """One message each time it begins: the alert's id, and when it comes back also the moment (ms since 1970), for the
-    same opening can come back more than once.
+    """One message each time it begins or steps up: the alert's id, and where it is not the first also the moment (ms
+    since 1970), for the same opening can come back more than once.
     """
     alert = change.alert
     return alert.alert_id if change.kind == "raised" else f"{alert.alert_id}/{int(now.timestamp() * 1000)}"

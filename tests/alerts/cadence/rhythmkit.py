@@ -13,12 +13,14 @@ from contracts.envelope import Event
 from contracts.events.sales import GoodsReturned, PurchaseCorrected, PurchaseMade
 from contracts.money import Money
 from services.alerts.cadence import Cadence
+from services.alerts.churn import Churn
 from services.alerts.handlers import alerts_service
+from services.alerts.model.activity.silence import Dated as DatedActivity
 from services.alerts.model.alert import Alert
 from services.alerts.model.cadence.priors import Dated
 from services.alerts.model.rules.purchase_slowdown import RULE
 from services.alerts.rules import Rules
-from services.alerts.store import ACCOUNTS, ALERTS, RHYTHMS, RhythmCard
+from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, RHYTHMS, RhythmCard
 from services.alerts.watch.rhythm import priors_changed
 from tests.desk import Sender, TestDesk
 
@@ -51,18 +53,23 @@ def returned(return_id: str, purchase_id: str | None, on: date, total: str | int
 @dataclass
 class Customer:
     """One customer at a desk of his own, in a company's zone; priors of `timeline` become known the day before they
-    hold (the first ones at once).
+    hold (the first ones at once), and so do the parameters of `activity`.
     """
 
     timeline: Sequence[Dated]
     zone: ZoneInfo = SHANGHAI
     subject: str = "C-1"
     shop: Sender = field(default_factory=lambda: Sender("shop"))
+    activity: Sequence[DatedActivity] = ()
+    least_purchases: int = 3
+    learnt: date = date.min  # priors that hold from later days are not known yet
 
     def __post_init__(self) -> None:
         self.cadence = Cadence()
-        self.rules = Rules(self.zone, cadence=self.cadence)
+        self.churn = Churn(least_purchases=self.least_purchases)
+        self.rules = Rules(self.zone, cadence=self.cadence, churn=self.churn)
         self.cadence.learn(self.timeline[:1])
+        self.churn.learn(self.activity[:1])
         self.desk = TestDesk(alerts_service(self.rules), datetime(1990, 1, 1, tzinfo=UTC))
 
     def at(self, day: date, hour: time = NOON) -> datetime:
@@ -72,12 +79,15 @@ class Customer:
     def wait(self, until: datetime) -> list[Event]:
         """Let time pass up to a moment; priors are learnt on the way."""
         before = len(self.desk.said)
-        for place in range(len(self.cadence.timeline), len(self.timeline) + 1):
-            known = self.at(self.timeline[place - 1].valid_from - DAY)
-            if known > until:
-                break
+        starts = {one.valid_from for one in self.timeline[1:]} | {one.valid_from for one in self.activity[1:]}
+        for start in sorted(starts):
+            known = self.at(start - DAY)
+            if start <= self.learnt or known > until:
+                continue
+            self.learnt = start
             self.desk.advance(known)
-            self.cadence.learn(self.timeline[:place])
+            self.cadence.learn([*self.timeline[:1], *(one for one in self.timeline[1:] if one.valid_from <= start)])
+            self.churn.learn([*self.activity[:1], *(one for one in self.activity[1:] if one.valid_from <= start)])
             self.desk.act(ACCOUNTS, self.subject, partial(priors_changed, self.rules))
         self.desk.advance(until)
         return self.desk.said[before:]
@@ -96,9 +106,20 @@ class Customer:
 
     @property
     def alerts(self) -> list[Alert]:
-        """His alerts of this rule, by the day of crossing."""
+        """His alerts of purchase_slowdown, by the day of crossing."""
+        return self.of(RULE)
+
+    def of(self, rule: str) -> list[Alert]:
+        """His alerts of a rule, by the day on which they began."""
         found = [owned.alert for owned in self.desk.every(ALERTS, self.subject).values()]
-        return sorted((one for one in found if one.rule == RULE), key=lambda one: (one.opened_on, one.opening_fact))
+        return sorted((one for one in found if one.rule == rule), key=lambda one: (one.opened_on, one.opening_fact))
+
+    @property
+    def reasons(self) -> list[tuple[str, str]]:
+        """The rules of which there were messages, and why, in their order."""
+        rules = {name: owned.alert.rule for name, owned in self.desk.every(ALERTS, self.subject).items()}
+        found = sorted(self.desk.every(NOTIFICATIONS, self.subject).values(), key=lambda one: one.created_at)
+        return [(rules[one.alert_id], one.reason) for one in found]
 
     @property
     def standing(self) -> list[Alarm]:

@@ -134,7 +134,10 @@ async def test_priors_are_fitted_to_whole_days_published_and_brought_to_bear(
     assert prior.valid_from > one.today
     assert prior.priors != untried(0.1)
     rows = await find(one.runtime.db, "ledger", {"t": "rapport.prior.fitted.v1"})
-    assert [row["s"] for row in rows] == ["prior/cadence"]
+    assert sorted(row["s"] for row in rows) == ["prior/activity", "prior/cadence"]
+    (activity,) = (await known_priors(one.runtime.db, "activity")).activity
+    assert (activity.valid_from, activity.fitted_to) == (prior.valid_from, prior.fitted_to)
+    assert [one.params for one in fitter.rules.churn.timeline] == [activity.params]
     assert await find(one.runtime.db, "outbox", {"type": "rapport.prior.fitted.v1"}) or rows
     assert fitter.rules.cadence.latest == prior.valid_from
     stale = {"state.course.latest": {"$exists": True, "$lt": prior.valid_from.isoformat()}}

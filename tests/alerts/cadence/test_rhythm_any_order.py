@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 
 from contracts.envelope import Event
 from contracts.events.sales import GoodsReturned, PurchaseMade
+from services.alerts.model.activity.rate import Params
+from services.alerts.model.activity.silence import Dated as DatedActivity
 from services.alerts.model.alert import Alert
 from services.alerts.model.cadence.priors import Dated
 from services.alerts.model.cadence.tell import tell
+from services.alerts.model.rules import churn_risk
+from services.alerts.model.rules.purchase_slowdown import RULE
 from services.alerts.store import ACCOUNTS, PURCHASES, RHYTHMS
 from tests.alerts.cadence.cadencekit import PRIORS, START, day, timelines
 from tests.alerts.cadence.rhythmkit import DAY, Customer, bought, corrected, returned
@@ -30,8 +34,9 @@ def facts(draw: st.DrawFn) -> Facts:
     """Purchases of a year and a half; some are corrected, some come back in part, wholly or twice."""
     found: Facts = []
     on = START
-    for n in range(draw(st.integers(0, 12))):
-        on += timedelta(days=draw(st.one_of(st.integers(0, 20), st.integers(0, 20), st.integers(21, 150))))
+    for n in range(draw(st.one_of(st.integers(2, 5), st.integers(0, 16)))):
+        step = timedelta(days=draw(st.one_of(st.integers(0, 20), st.integers(0, 20), st.integers(21, 150))))
+        on = min(on + step, day(880))
         name = f"P{n}"
         if draw(st.integers(0, 9)):
             found.append(bought(name, on, draw(st.sampled_from([0, 100, 100]))))
@@ -83,22 +88,45 @@ def seen(alert: Alert) -> Seen:
     return alert.alert_id, alert.opened_on, alert.severity, *over, figures
 
 
-def standing(customer: Customer) -> list[Seen]:
-    """The alerts that were not withdrawn."""
-    return [seen(one) for one in customer.alerts if one.outcome != "withdrawn"]
+def standing(customer: Customer, rule: str = RULE) -> list[Seen]:
+    """The alerts of a rule that were not withdrawn."""
+    return [seen(one) for one in customer.of(rule) if one.outcome != "withdrawn"]
+
+
+@st.composite
+def params(draw: st.DrawFn) -> list[DatedActivity]:
+    """Parameters of activity that hold from up to three days on; before the first of them there are none."""
+    starts = sorted(draw(st.sets(st.integers(1, 500), max_size=3)))
+    return [
+        DatedActivity(
+            valid_from=day(start),
+            params=Params(
+                decay=draw(st.sampled_from([0.05, 0.1, 0.3])),
+                shape=draw(st.floats(0.02, 0.3)),
+                weeks=draw(st.floats(5, 30)),
+                as_of=day(start),
+                block_days=91,
+                blocks=1,
+                customers=10,
+                purchases=10,
+            ),
+        )
+        for start in starts
+    ]
 
 
 @settings(max_examples=60, deadline=None)
-@given(found=facts(), timeline=timelines(), seed=st.integers(0, 2**32))
+@given(found=facts(), timeline=timelines(), activity=params(), seed=st.integers(0, 2**32))
 def test_any_order_repetition_and_batching_gives_the_same_rhythm_and_alerts(
-    found: Facts, timeline: list[Dated], seed: int
+    found: Facts, timeline: list[Dated], activity: list[DatedActivity], seed: int
 ) -> None:
     until, events, chance = day(900), events_of(found), Random(seed)
-    at_once = ended(Customer(timeline), events, None, until)
+    at_once = ended(Customer(timeline, activity=activity), events, None, until)
     mixed = [*events, *chance.sample(events, len(events) // 2)]
     chance.shuffle(mixed)
-    spread = ended(Customer(timeline), mixed, chance, until)
-    assert spread.card.course == at_once.card.course
+    spread = ended(Customer(timeline, activity=activity), mixed, chance, until)
+    assert (spread.card.course, spread.card.silence) == (at_once.card.course, at_once.card.silence)
+    assert standing(spread, churn_risk.RULE) == standing(at_once, churn_risk.RULE)
     assert (spread.card.ahead, at_once.card.ahead) == (None, None)
     assert spread.desk.every(PURCHASES, spread.subject) == at_once.desk.every(PURCHASES, at_once.subject)
     assert standing(spread) == standing(at_once)
@@ -110,16 +138,19 @@ def test_any_order_repetition_and_batching_gives_the_same_rhythm_and_alerts(
 
 
 @settings(max_examples=30, deadline=None)
-@given(found=facts(), timeline=timelines(), seed=st.integers(0, 2**32))
-def test_folded_again_from_the_ledger_it_is_the_same(found: Facts, timeline: list[Dated], seed: int) -> None:
+@given(found=facts(), timeline=timelines(), activity=params(), seed=st.integers(0, 2**32))
+def test_folded_again_from_the_ledger_it_is_the_same(
+    found: Facts, timeline: list[Dated], activity: list[DatedActivity], seed: int
+) -> None:
     events, chance = events_of(found), Random(seed)
     chance.shuffle(events)
-    customer = ended(Customer(timeline), events, chance, day(900))
-    before, card = customer.alerts, customer.card
+    customer = ended(Customer(timeline, activity=activity), events, chance, day(900))
+    before, card, lapses = customer.alerts, customer.card, standing(customer, churn_risk.RULE)
     due = customer.desk.due(RHYTHMS, customer.subject)
     said = len(customer.desk.said)
     customer.desk.refold(ACCOUNTS, customer.subject)
-    assert (customer.card.course, customer.card.ahead) == (card.course, card.ahead)
+    assert (customer.card.course, customer.card.silence) == (card.course, card.silence)
+    assert (customer.card.ahead, standing(customer, churn_risk.RULE)) == (card.ahead, lapses)
     assert standing(customer) == [seen(one) for one in before if one.outcome != "withdrawn"]
     assert customer.desk.due(RHYTHMS, customer.subject) == due
     assert customer.desk.said[said:] == []

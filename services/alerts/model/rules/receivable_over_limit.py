@@ -33,17 +33,23 @@ NEAR, OVER = 1, 2
 WITHIN: Final = "within_limit"
 _ZERO: Final = Decimal(0)
 _PLACES: Final = Decimal("0.0001")
+_SETTING: Final = ("limit", "currency", "company")
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`notice`: the share of the limit from which on a notice stands; `orders`: open orders count too."""
+    """`notice`: the share of the limit from which on a notice stands; `grain`: the share of it by which what is owed
+    must have changed to be said again while nothing else has; `orders`: open orders count too.
+    """
 
     notice: Decimal = Decimal("0.80")
+    grain: Decimal = Decimal("0.10")
     orders: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.notice <= 1:
             raise ValueError(f"notice is {self.notice}; expected a share above 0 and at most 1")
+        if self.grain < 0:
+            raise ValueError(f"grain is {self.grain}; expected a share of 0 or more")
 
 
 DEFAULTS: Final = Params()
@@ -200,6 +206,24 @@ def figures(company: str, weighed: Weighed | None) -> dict[str, str]:
     if weighed.not_counted:
         said["not_counted"] = ", ".join(map(money_text, weighed.not_counted))
     return said
+
+
+def to_say(told: Mapping[str, str], now: dict[str, str], params: Params) -> dict[str, str]:
+    """The figures an alert has to show within a stage: those it was told with, unless they have changed by what a
+    reader would act on. That is another limit, other money that is not counted, or an exposure that has moved by the
+    grain, a share of the limit, or under a limit of 0 of what was said to be owed.
+    """
+    if any(told.get(name) != now.get(name) for name in _SETTING) or "exposure" not in told:
+        return now
+    if _currencies(told) != _currencies(now):
+        return now
+    was, limit = Decimal(told["exposure"]), Decimal(now["limit"])
+    moved = abs(Decimal(now["exposure"]) - was)
+    return now if moved and moved >= params.grain * (limit or abs(was)) else dict(told)
+
+
+def _currencies(figures: Mapping[str, str]) -> set[str]:
+    return {text.rpartition(" ")[2] for text in figures.get("not_counted", "").split(", ")}
 
 
 def money_text(money: Money) -> str:

@@ -21,7 +21,7 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem, days_past_due, open_on
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading, named, rows_behind
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, figured_at, heading, named, rows_behind
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -57,7 +57,7 @@ def letter(
 ) -> LimitMail:
     """What the mail about a raised receivable_over_limit says."""
     figures, currency = alert.figures, alert.figures["currency"]
-    as_of, company = settings.rules.day(alert.raised_at), figures.get("company", "")
+    as_of, company = settings.rules.day(figured_at(alert)), figures.get("company", "")
     limit = granted_on(account.limits, company, as_of)
     used, orders = figures.get("utilisation"), figures.get("orders")
     return LimitMail(

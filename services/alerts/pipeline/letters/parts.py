@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from datetime import datetime
+from typing import Final, TypedDict, cast
 
 from services.alerts.channels.mail import Picture
 from services.alerts.channels.render import EventBehind, Heading
@@ -14,6 +15,8 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.staff import Colleague
 from services.alerts.settings import AlertsSettings
 from services.chassis.mongo import Database, Doc, find
+
+_FIGURED: Final = ("raised", "updated", "reopened")
 
 
 class Withheld(Exception):  # noqa: N818 - a decision, not an error
@@ -71,6 +74,11 @@ def heading(alert: Alert, account: Account, colleague: Colleague, settings: Aler
         customer_id=alert.subject,
         customer_name=account.name or alert.subject,
     )
+
+
+def figured_at(alert: Alert) -> datetime:
+    """When the alert got the figures it has."""
+    return next((entry.at for entry in reversed(alert.timeline) if entry.what in _FIGURED), alert.raised_at)
 
 
 async def rows_behind(db: Database, alerts: Sequence[Alert]) -> dict[str, Doc]:

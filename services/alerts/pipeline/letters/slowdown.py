@@ -17,7 +17,9 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.cadence.course import Course
 from services.alerts.model.cadence.decision import judge, reach
 from services.alerts.model.cadence.priors import Dated
+from services.alerts.model.signals import of_churn
 from services.alerts.model.staff import Colleague
+from services.alerts.pipeline.letters import churn
 from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading, named, rows_behind
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import RHYTHMS, RhythmCard
@@ -38,8 +40,11 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
     )
     courses = {doc["s"]: from_doc(doc["state"], RhythmCard).course for doc in cards}
     timeline = [Dated(valid_from=one.valid_from, priors=one.priors) for one in known.fitted]
+    lost = await churn.read(db, [alert for alert in alerts if of_churn(alert)])
 
     def write(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Content:
+        if of_churn(alert):
+            return lost(alert, account, colleague, settings)
         course = courses.get(alert.subject)
         if course is None:
             raise Withheld("erased")
