@@ -8,7 +8,7 @@ from typing import Literal
 
 from babel import Locale
 
-from services.alerts.channels import words_over_limit, words_rhythm
+from services.alerts.channels import words_digest, words_over_limit, words_rhythm
 
 Language = Literal["zh-CN", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
@@ -179,7 +179,12 @@ _OVERDUE: Mapping[str, Mapping[str, str]] = {
         "en": "You get this as the customer's account manager. It was sent automatically; nobody reads replies to it.",
     },
 }
-WORDS: Mapping[str, Mapping[str, str]] = {**_OVERDUE, **words_over_limit.WORDS, **words_rhythm.WORDS}
+WORDS: Mapping[str, Mapping[str, str]] = {
+    **_OVERDUE,
+    **words_over_limit.WORDS,
+    **words_rhythm.WORDS,
+    **words_digest.WORDS,
+}
 
 
 def nearest(tag: str | None) -> Language:
