@@ -43,6 +43,8 @@ HOURS: Final = {
 }
 STARTS: Final = "08:30"  # the colleagues' working hours
 ENDS: Final = "18:00"
+# All customers are invoiced; of one in so many the shop also sends the purchases, so that the demo takes minutes.
+FOLLOWED: Final = 3
 DAY_ENDS: Final = time(23, 59, 59)
 
 ABOUT: Final = (
@@ -124,7 +126,8 @@ class Books:
                 known.add(customer)
                 yield from self._registered(customer, lines[0].bought_on)
                 yield from self._limited(customer, lines[0].bought_on, largest.get(customer, Decimal(0)))
-            yield from self._bought(customer, lines)
+            if crc32(customer.encode()) % FOLLOWED == 0:
+                yield from self._bought(customer, lines)
             invoices = [invoice_for(self.seed, line) for line in lines if line.amount > 0]
             if invoices:
                 for at, step in enumerate(course_of(invoices)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -165,9 +166,9 @@ async def told(mailbox: str, tally: Tally) -> Told:
     async with httpx.AsyncClient(base_url=mailbox, timeout=30) as client:
         while True:
             page = (await client.get("/api/messages", params={"after": after, "limit": PAGE})).raise_for_status().json()
-            for item in page["items"]:
-                mail = (await client.get(f"/api/messages/{item['id']}")).raise_for_status().json()
-                named.update(_LINK.findall(mail["text"]))
+            paths = [f"/api/messages/{item['id']}" for item in page["items"]]
+            for mail in await asyncio.gather(*map(client.get, paths)):
+                named.update(_LINK.findall(mail.raise_for_status().json()["text"]))
             mails += len(page["items"])
             if page["next"] == after:
                 break

@@ -130,7 +130,7 @@ async def _progress(replay: Replay, watch: Watch) -> None:
                     "lag": f"{sum(one.get('rapport_lag_records', 0) for one in figures.values()):,.0f}",
                     "alerts raised": f"{len(watch.tally.raised):,}",
                     "standing": f"{len(watch.tally.standing):,}",
-                    "mails": f"{len(watch.tally.sent):,}",
+                    "told": f"{len(watch.tally.sent):,}",
                     "time": f"{now - began:.0f} s",
                 }
             )
