@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from services.alerts.channels.mail import MESSAGE_ID
 from services.alerts.model.alert import SEVERITIES
@@ -30,6 +31,7 @@ from services.alerts.model.notification import (
     sent_as,
 )
 from services.alerts.model.staff import Colleague, Digest, Hours
+from services.alerts.settings import AlertsSettings
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=SHANGHAI)  # a Friday
@@ -102,6 +104,16 @@ def test_from_a_severity_on_nothing_waits() -> None:
     assert all(urgent(one, Params(urgent="notice")) for one in SEVERITIES)
 
 
+def test_the_settings_say_who_gets_digests_where_nobody_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert AlertsSettings().digests == Params(on=False, at=time(8, 30), urgent="serious")
+    for name, value in (("DIGEST", "true"), ("DIGEST_AT", "17:05"), ("URGENT", "critical")):
+        monkeypatch.setenv(f"RAPPORT_ALERTS_{name}", value)
+    assert AlertsSettings().digests == Params(on=True, at=time(17, 5), urgent="critical")
+    monkeypatch.setenv("RAPPORT_ALERTS_DIGEST_AT", "24:00")
+    with pytest.raises(ValidationError):
+        AlertsSettings()
+
+
 def message(key: str, **changes: Any) -> Notification:
     given = Notification(
         alert_id=key,
@@ -133,6 +145,13 @@ def test_the_parts_of_a_digest_wait_alike_however_often_each_was_tried_and_give_
     waits = {postponed(one, NOON, "away", tries=4).next_at for one in (fresh, tried)}
     assert waits == {NOON + timedelta(seconds=40)}
     assert postponed(fresh, NOON, "away", tries=ATTEMPTS_MOST).why == "gave_up"
+
+
+def test_a_message_counts_as_untold_until_somebody_has_tried() -> None:
+    fresh = message("a")
+    assert fresh.untried and held_back(fresh, NOON).untried
+    tried = postponed(begun(fresh, NOON, "p1"), NOON, "away")
+    assert not any(one.untried for one in (begun(fresh, NOON, "p1"), tried, accepted(tried, NOON, "250")))
 
 
 def test_who_leaves_a_digest_goes_by_itself() -> None:

@@ -55,6 +55,11 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
     @property
+    def untried(self) -> bool:
+        """Whether it waits, and nobody has tried to deliver it."""
+        return self.state in ("queued", "held") and not self.attempts
+
+    @property
     def doubts(self) -> int:
         """How often it was found open after a crash: so many extra copies may have arrived."""
         return sum(attempt.in_doubt for attempt in self.attempts)

@@ -152,8 +152,10 @@ class Courier(Generic[Message]):
         def act(desk: Desk) -> None:
             stored.discard((subject, key))
             held = desk.get(NOTIFICATIONS, key)
-            if held is None or len(held.attempts) != len(seen.attempts) or held.state not in UNSAID:
+            if held is None or held.state not in UNSAID:
                 return  # the customer was erased, or another process has gone on with it
+            if (held.recipient, len(held.attempts)) != (seen.recipient, len(seen.attempts)):
+                return  # so it has, or somebody else is to get it now
             after = step(held)
             desk.put(NOTIFICATIONS, after, key)
             for channel in others:

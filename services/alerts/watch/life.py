@@ -105,8 +105,8 @@ def hand_over(desk: Desk, rules: Rules) -> None:
         if not owned.alert.assigned_to and owned.owner_id != owner:
             desk.put(ALERTS, msgspec.structs.replace(owned, owner_id=owner), name)
     for key, notification in desk.all(NOTIFICATIONS).items():
-        # One held for the digest of who answered before has not been said yet. A copy follows its message.
-        unsaid = notification.state == "held" and notification.alert_id not in given
+        # What waits, for a digest or its turn, has not been said to who answered before. A copy follows its message.
+        unsaid = notification.untried and notification.alert_id not in given
         waits = (notification.why in NOBODY or unsaid) and notification.recipient != owner and not notification.copy_of
         if owner and waits and notification.alert_id in standing:
             desk.put(NOTIFICATIONS, requeued(notification, owner, desk.now), key)
