@@ -33,6 +33,15 @@ class Channel(Part, frozen=True, kw_only=True):
     address: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
 
 
+class Digest(Part, frozen=True, kw_only=True):
+    """One mail with all that is not urgent, on these days of the week (1 is Monday), in place of a mail an alert; no
+    days: every alert at once. Without `at` it comes when the person's working hours begin.
+    """
+
+    days: list[Literal[1, 2, 3, 4, 5, 6, 7]]
+    at: Clock | None = None
+
+
 class StaffRegistered(Payload, frozen=True, kw_only=True):
     """A colleague: where he stands, and when, how and in which language he is reached."""
 
@@ -47,6 +56,7 @@ class StaffRegistered(Payload, frozen=True, kw_only=True):
     hours: list[Hours] | None = None
     language: StaffLanguage | None = None
     channels: list[Channel] | None = None
+    digest: Digest | None = None
     token_subject: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
     def check(self) -> None:
@@ -57,6 +67,8 @@ class StaffRegistered(Payload, frozen=True, kw_only=True):
                     f"hours from {span.start} to {span.end}; expected the end after the start",
                     f"$.hours[{at}]",
                 )
+        if self.digest is not None and self.digest.at == "24:00":
+            raise Refused("bad_field", "a digest at 24:00; expected 00:00 of the day after", "$.digest.at")
 
 
 class StaffChanged(StaffRegistered, frozen=True, kw_only=True):

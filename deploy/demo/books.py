@@ -3,42 +3,53 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, cast
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from contracts.envelope import Event
 from contracts.events.customers import CustomerRegistered, OwnerAssigned
-from contracts.events.staff import Channel, StaffRegistered
+from contracts.events.sales import PurchaseMade
+from contracts.events.staff import Channel, Digest, Hours, StaffRegistered
 from contracts.events.trade import SourceCompleted
+from contracts.money import Money
 from contracts.payload import Payload
 from deploy.demo.courses import CHANGE, ISSUE, RECEIVE, SETTLE, course_of, invoice_for
-from deploy.demo.data import Purchase, purchases
+from deploy.demo.data import CURRENCY, Purchase, purchases
+from deploy.demo.limits import limits_of
 from deploy.demo.people import Colleague, Language, customer_name, manager_of, staff
 
 ERP: Final = "erp/demo"
 CRM: Final = "crm/demo"
+SHOP: Final = "shop/demo"
 HR: Final = "hr/demo"
 REGISTER: Final = 0
+BUY: Final = -1
 
 # When each part of a day begins, and how many seconds it lasts: business hours in the company's zone.
 HOURS: Final = {
     REGISTER: (time(8, 0), 3000),
+    BUY: (time(8, 55), 9000),
     ISSUE: (time(9, 0), 9000),
     CHANGE: (time(11, 45), 3600),
     RECEIVE: (time(13, 0), 9000),
     SETTLE: (time(16, 0), 6000),
 }
+STARTS: Final = "08:30"  # the colleagues' working hours
+ENDS: Final = "18:00"
+# All customers are invoiced; of one in so many the shop also sends the purchases, so that the demo takes minutes.
+FOLLOWED: Final = 3
 DAY_ENDS: Final = time(23, 59, 59)
 
 ABOUT: Final = (
     "Purchases: real, of the CD shop CDNOW (January 1997 to June 1998, from the PyPI package lifetimes). "
-    "Made: names, account managers and their addresses, due dates, payments and all other documents."
+    "Made: names, account managers and their addresses, credit limits, due dates, payments and all other documents."
 )
 
 
@@ -71,6 +82,7 @@ class Books:
         self.last_day = max(purchase.bought_on for purchase in everything)
         self.first_day = min(purchase.bought_on for purchase in everything) - timedelta(days=1)
         chosen = _spread(sorted({purchase.customer for purchase in everything}), customers)
+        self.whole = all(purchase.customer in chosen for purchase in everything)
         self.purchases = [purchase for purchase in everything if purchase.customer in chosen]
         self.invoiced = [purchase for purchase in self.purchases if purchase.amount > 0]
         self.staff = staff()
@@ -96,20 +108,26 @@ class Books:
         bought: dict[date, list[Purchase]] = defaultdict(list)
         for purchase in self.purchases:
             bought[purchase.bought_on].append(purchase)
+        largest: dict[str, Decimal] = defaultdict(Decimal)
+        for purchase in self.invoiced:
+            largest[purchase.customer] = max(largest[purchase.customer], purchase.amount)
         known: set[str] = set()
         day = self.first_day
         while day <= self.last_day:
-            for event in self._consequences(bought.pop(day, []), known):
+            for event in self._consequences(bought.pop(day, []), known, largest):
                 waiting[event.time.date()].append(event)
             yield Day(day, tuple(sorted(waiting.pop(day, []), key=_order)), self._watermark(day))
             day += timedelta(days=1)
 
-    def _consequences(self, bought: list[Purchase], known: set[str]) -> Iterator[Event]:
+    def _consequences(self, bought: list[Purchase], known: set[str], largest: Mapping[str, Decimal]) -> Iterator[Event]:
         for customer, same_day in groupby(bought, lambda purchase: purchase.customer):
             lines = list(same_day)
             if customer not in known:
                 known.add(customer)
                 yield from self._registered(customer, lines[0].bought_on)
+                yield from self._limited(customer, lines[0].bought_on, largest.get(customer, Decimal(0)))
+            if crc32(customer.encode()) % FOLLOWED == 0:
+                yield from self._bought(customer, lines)
             invoices = [invoice_for(self.seed, line) for line in lines if line.amount > 0]
             if invoices:
                 for at, step in enumerate(course_of(invoices)):
@@ -133,6 +151,19 @@ class Books:
         yield _event(CRM, f"{subject}/registered", subject, self._moment(subject, day, REGISTER, 0), registered)
         yield _event(CRM, f"{subject}/owner", subject, self._moment(subject, day, REGISTER, 1), assigned)
 
+    def _limited(self, customer: str, day: date, largest: Decimal) -> Iterator[Event]:
+        subject = account(customer)
+        for one in limits_of(self.seed, customer, day, largest):
+            moment = self._moment(subject, one.day, REGISTER, 2)
+            yield _event(CRM, f"{subject}/limit/{one.day.isoformat()}", subject, moment, one.data)
+
+    def _bought(self, customer: str, lines: list[Purchase]) -> Iterator[Event]:
+        for at, line in enumerate(lines):
+            number = f"PUR-{customer}-{line.nth:03}"
+            data = PurchaseMade(purchase_id=number, purchased_on=line.bought_on, total=Money(line.amount, CURRENCY))
+            moment = self._moment(account(customer), line.bought_on, BUY, at)
+            yield _event(SHOP, f"{number}/made", account(customer), moment, data)
+
     def _hired(self, colleague: Colleague, at: int) -> Event:
         data = StaffRegistered(
             name=colleague.name,
@@ -142,11 +173,20 @@ class Books:
             supervisor=colleague.supervisor,
             zone=_zone(colleague.language),
             language=colleague.language,
+            hours=[Hours(days=[1, 2, 3, 4, 5], start=STARTS, end=ENDS)],
             channels=[Channel(kind="mail")],
+            digest=self._digest(colleague),
         )
         # Team leads first: a supervisor is known before those who report to him.
         moment = self._moment("staff", self.first_day, REGISTER, at)
         return _event(HR, f"{colleague.number}/registered", colleague.number, moment, data)
+
+    def _digest(self, colleague: Colleague) -> Digest:
+        """One mail a week, on the weekday of the last day, so that nothing is left to tell at the end: in the company's
+        own zone once the day's books are closed, elsewhere in the morning, which comes later.
+        """
+        weekday = cast("Literal[1, 2, 3, 4, 5, 6, 7]", self.last_day.isoweekday())
+        return Digest(days=[weekday], at=ENDS if _zone(colleague.language) == self.zone.key else None)
 
     def _watermark(self, day: date) -> Event:
         moment = datetime.combine(day, DAY_ENDS, self.zone)

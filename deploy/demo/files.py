@@ -1,4 +1,6 @@
-"""The same books as the CSV files of `rapport age`: what stands in the books at the end, without how it came about."""
+"""The same books as the CSV files of `rapport age` and `rapport backtest`: what stands in them at the end, without how
+it came about.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from contracts.envelope import Event
+from contracts.events.customers import CreditLimitSet
+from contracts.events.sales import PurchaseMade
 from contracts.events.trade import (
     AppliedTo,
     CreditNoteIssued,
@@ -23,9 +27,12 @@ from contracts.events.trade import (
     PaymentReversed,
     Settlement,
 )
-from contracts.money import amount_text
+from contracts.money import Money, amount_text
+from deploy.demo.data import CURRENCY
 
 INVOICES: Final = ("invoice", "customer", "currency", "issue_date", "due_date", "amount", "disputed")
+LIMITS: Final = ("customer", "limit", "currency")
+PURCHASES: Final = ("customer", "date", "amount", "currency")
 SETTLEMENTS: Final = ("doc", "type", "customer", "currency", "date", "amount", "applied_to")
 KINDS: Final[dict[type[Settlement], str]] = {
     PaymentReceived: "payment",
@@ -34,17 +41,28 @@ KINDS: Final[dict[type[Settlement], str]] = {
 }
 
 
+class Files(NamedTuple):
+    """Where the books lie as files."""
+
+    invoices: Path
+    settlements: Path
+    limits: Path
+    purchases: Path
+
+
 @dataclass(slots=True)
 class FinalBooks:
     """Invoices and settlements as they stand after the events taken so far.
 
     A cancelled invoice and a reversed settlement are gone, a corrected invoice is as corrected, a dispute is as last
-    said, and money on account is where it was applied.
+    said, money on account is where it was applied, and of a customer's limits the last one holds.
     """
 
     invoices: dict[str, tuple[str, InvoiceIssued]] = field(default_factory=dict)
     disputed: dict[str, bool] = field(default_factory=dict)
     settlements: dict[str, tuple[str, Settlement, list[AppliedTo]]] = field(default_factory=dict)
+    limits: dict[str, Money | None] = field(default_factory=dict)
+    purchases: list[tuple[str, PurchaseMade]] = field(default_factory=list)
 
     def take(self, event: Event) -> None:
         """Follow an event; those that are not about money pass."""
@@ -61,6 +79,10 @@ class FinalBooks:
             self.settlements[data.document_id][2].extend(data.applied_to)
         elif isinstance(data, PaymentReversed):
             self._reverse(data)
+        elif isinstance(data, CreditLimitSet):
+            self.limits[event.subject] = data.limit
+        elif isinstance(data, PurchaseMade):
+            self.purchases.append((event.subject, data))
 
     def _reverse(self, data: PaymentReversed) -> None:
         if data.amount is not None:
@@ -97,6 +119,25 @@ class FinalBooks:
             for document, (customer, data, applied) in self.settlements.items()
         ]
 
+    def limit_rows(self) -> list[Sequence[str]]:
+        """Rows of limits.csv; an empty limit is not checked."""
+        return [
+            (customer, amount_text(limit.amount, limit.currency) if limit is not None else "", CURRENCY)
+            for customer, limit in self.limits.items()
+        ]
+
+    def purchase_rows(self) -> list[Sequence[str]]:
+        """Rows of purchases.csv."""
+        return [
+            (
+                customer,
+                data.purchased_on.isoformat(),
+                amount_text(data.total.amount, data.total.currency),
+                data.total.currency,
+            )
+            for customer, data in self.purchases
+        ]
+
     def open_amounts(self) -> dict[str, Decimal]:
         """What is open of each invoice, by invoice; only those with something open."""
         left = {invoice_id: data.total.amount for invoice_id, (_, data) in self.invoices.items()}
@@ -113,13 +154,15 @@ class FinalBooks:
             if (as_of - self.invoices[invoice_id][1].due_on).days > grace_days and not self.disputed.get(invoice_id)
         )
 
-    def write(self, folder: Path) -> tuple[Path, Path]:
-        """Writes invoices.csv and settlements.csv into `folder` and returns their paths. Raises OSError."""
+    def write(self, folder: Path) -> Files:
+        """Writes the four files into `folder` and returns their paths. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
-        invoices, settlements = folder / "invoices.csv", folder / "settlements.csv"
-        _write(invoices, INVOICES, self.invoice_rows())
-        _write(settlements, SETTLEMENTS, self.settlement_rows())
-        return invoices, settlements
+        files = Files(*(folder / f"{name}.csv" for name in Files._fields))
+        _write(files.invoices, INVOICES, self.invoice_rows())
+        _write(files.settlements, SETTLEMENTS, self.settlement_rows())
+        _write(files.limits, LIMITS, self.limit_rows())
+        _write(files.purchases, PURCHASES, self.purchase_rows())
+        return files
 
 
 def final_books(events: Iterable[Event]) -> FinalBooks:

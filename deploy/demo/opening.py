@@ -1,5 +1,5 @@
-"""What the books carry over from the year before: a few open invoices (made), overdue on the first morning, so that the
-first mails are there while the first month is still being replayed.
+"""What the books carry over from the year before: a few open invoices (made), two months overdue on the first day. Such
+an alert waits for no digest, so the first mails are there while the first month is still being replayed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from contracts.events.trade import AppliedTo, InvoiceIssued, PaymentReceived
 from contracts.money import Amount, Money
 from contracts.payload import Payload
 from deploy.demo.books import ERP, Books, account
+from deploy.demo.courses import NET_DAYS
 
 CUSTOMERS: Final = 5
 SUM: Final = Decimal("48.00")
 AT: Final = time(10, 0)
+LATE: Final = timedelta(days=NET_DAYS * 2 + 5)
 
 
 def carried_over(books: Books) -> dict[date, list[Event]]:
-    """By day: invoices entered on the eve of the first day, due on it, and their payments some weeks later."""
+    """By day: invoices entered on the eve of the first day, long due by then, and their payments some weeks later."""
     first = min(purchase.bought_on for purchase in books.purchases)
     buyers = sorted({purchase.customer for purchase in books.purchases if purchase.bought_on == first})
     days: dict[date, list[Event]] = {}
@@ -34,7 +36,8 @@ def carried_over(books: Books) -> dict[date, list[Event]]:
 def _story(books: Books, customer: str, nth: int) -> Iterator[Event]:
     eve, invoice = books.first_day, f"OPEN-{customer}"
     money = Money(SUM + nth, "USD")
-    issued = InvoiceIssued(invoice_id=invoice, issued_on=eve - timedelta(days=30), due_on=eve, total=money)
+    due = eve - LATE
+    issued = InvoiceIssued(invoice_id=invoice, issued_on=due - timedelta(days=NET_DAYS), due_on=due, total=money)
     yield _event(books, customer, eve, f"{invoice}/issued", issued)
     paid_on = eve + timedelta(days=10 + 5 * nth)
     paid = PaymentReceived(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime, time, timedelta
-from typing import cast
+from typing import Protocol, cast
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -16,28 +15,41 @@ from contracts.registry import TOPICS, topic_of
 from deploy.demo.books import Books, Day
 from deploy.demo.files import FinalBooks
 from deploy.demo.opening import carried_over
+from services.alerts.model.cadence.walk import REFIT_DAYS, WARM_UP_DAYS
 
 TRADE = "rapport.trade"
 MIDNIGHT = time(0, 0, 1)
 
-Reached = Callable[[datetime], Awaitable[None]]
+
+class Follower(Protocol):
+    """How far the services are."""
+
+    async def reached(self, moment: datetime, /) -> None:
+        """Return when the alerts service's clock has passed the moment."""
+
+    async def told(self) -> None:
+        """Return when every message due is handed over."""
+
+    async def fitted(self, times: int, /) -> None:
+        """Return when priors were fitted so often."""
 
 
 class Replay:
-    """Publishes the books. `reached(moment)` returns when the alerts service's clock has passed the moment."""
+    """Publishes the books, waiting for the services where a real day would have given them time."""
 
-    def __init__(self, books: Books, producer: AIOKafkaProducer, reached: Reached) -> None:
-        self.books, self.producer, self.reached = books, producer, reached
+    def __init__(self, books: Books, producer: AIOKafkaProducer, follower: Follower) -> None:
+        self.books, self.producer, self.follower = books, producer, follower
         self.final = FinalBooks()
         self.sent = 0
         self.day: date = books.first_day
+        self.fits = fit_days(books)
 
     async def run(self) -> None:
         """All days, and the watermark that ends the last one."""
         first = self.books.first_day
         quiet = range((first + timedelta(days=3)).toordinal(), (first + timedelta(days=31)).toordinal())
         opening = carried_over(self.books)
-        last: Day | None = None
+        digests = self.books.last_day.isoweekday()
         for day in self.books.days():
             self.day = day.date
             if day.date.toordinal() not in quiet:  # in the first month nothing new can be overdue: no need to wait
@@ -45,17 +57,19 @@ class Replay:
             for event in (*opening.get(day.date, ()), *day.events):
                 self.final.take(event)
                 await self._send(event)
-            last = day
-        if last is not None:
-            await self._everywhere(last.watermark)
-            await self.producer.flush()
-            await self.reached(last.watermark.time)
+            if day.date.isoweekday() == digests and day.date.toordinal() not in quiet:
+                await self._to(day.watermark)
+                await self.follower.told()
 
     async def _midnight(self, day: Day) -> None:
-        mark = _moved(day.watermark, datetime.combine(day.date, MIDNIGHT, self.books.zone))
+        await self._to(_moved(day.watermark, datetime.combine(day.date, MIDNIGHT, self.books.zone)))
+        if day.date in self.fits:
+            await self.follower.fitted(self.fits.index(day.date) + 1)
+
+    async def _to(self, mark: Event) -> None:
         await self._everywhere(mark)
         await self.producer.flush()
-        await self.reached(mark.time)
+        await self.follower.reached(mark.time)
 
     async def _send(self, event: Event) -> None:
         record = encode(event)
@@ -69,6 +83,12 @@ class Replay:
         record = encode(mark)
         for partition in range(TOPICS[TRADE].partitions):
             await self.producer.send(TRADE, record.value, key=record.key, headers=record.headers, partition=partition)
+
+
+def fit_days(books: Books) -> list[date]:
+    """The days on which the alerts service fits priors: half a year after the first purchase, then every quarter."""
+    first = books.first_day + timedelta(days=1 + WARM_UP_DAYS)
+    return [first + timedelta(days=ahead) for ahead in range(0, (books.last_day - first).days + 1, REFIT_DAYS)]
 
 
 def _moved(mark: Event, moment: datetime) -> Event:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import httpx
 import typer
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
@@ -21,6 +15,7 @@ from rich.live import Live
 from rich.table import Table
 
 from deploy.demo.books import ABOUT, Books
+from deploy.demo.compare import RULES, Compared, Sides, expected, standing, told
 from deploy.demo.replay import Replay
 from deploy.demo.watch import Watch
 from deploy.local import services, stack
@@ -34,27 +29,6 @@ from services.chassis.tokens import LocalIssuer
 Draw = Callable[[dict[str, str]], None]
 SLOWEST = 0.5  # seconds between two looks at the figures
 PLAIN = 5.0  # seconds between two lines where no terminal is
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What stands at the end, on both sides."""
-
-    standing: frozenset[str]
-    overdue: frozenset[str]
-    raised: int
-    news: int
-    sent: int
-    suppressed: int
-    bounced: int
-    mails: int
-
-    @property
-    def agrees(self) -> bool:
-        """Alerts standing are the overdue invoices of `rapport age`, and every one raised was sent or has a reason."""
-        some = bool(self.standing and self.overdue and self.sent)
-        told = self.sent + self.suppressed == self.news and self.mails == self.sent and not self.bounced
-        return some and self.standing == self.overdue and told
 
 
 def run(*, once: bool, customers: int | None, seed: int) -> int:
@@ -75,6 +49,7 @@ def run(*, once: bool, customers: int | None, seed: int) -> int:
             "RAPPORT_ALERTS_SMTP_PORT": str(smtp),
             "RAPPORT_ALERTS_MAIL_CONNECTIONS": "4",
             "RAPPORT_ALERTS_MAIL_BATCH": "200",
+            "RAPPORT_ALERTS_HOLIDAYS": "none",  # a shop on the web knows none
         }
         started += [services.start_service(up, name, env) for name in services.SERVICES]
         books = Books(seed, customers)  # read while they start
@@ -97,7 +72,7 @@ async def _replay(up: stack.Stack, started: list[services.Running], books: Books
     watch = Watch(up.kafka, urls)
     producer = AIOKafkaProducer(bootstrap_servers=up.kafka, enable_idempotence=True, acks="all", linger_ms=5)
     await producer.start()
-    replay = Replay(books, producer, watch.reached)
+    replay = Replay(books, producer, watch)
     follow = asyncio.create_task(watch.follow())
     show = asyncio.create_task(_progress(replay, watch))
     try:
@@ -109,17 +84,13 @@ async def _replay(up: stack.Stack, started: list[services.Running], books: Books
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await producer.stop()
-    folder = up.home / "books"
-    invoices, settlements = replay.final.write(folder)
-    overdue = await asyncio.to_thread(_aged, invoices, settlements, books)
-    tally = watch.tally
-    count = (await watch.client.get(f"{mailbox}/api/count")).json()
-    standing = await _standing(up, urls["alerts"])
+    files = replay.final.write(up.home / "books")
+    should = await asyncio.to_thread(expected, files, books, replay.final, watch.tally)
+    stands = await standing(Settings(home=up.home), urls["alerts"])
+    sides = tuple(Sides(rule, stands[rule], should[rule], watch.tally.rules[rule], books.whole) for rule in RULES)
+    found = Compared(sides, await told(mailbox, watch.tally))
     await watch.client.aclose()
-    return Compared(
-        standing, overdue, len(tally.raised), len(tally.news), len(tally.sent), len(tally.suppressed),
-        len(tally.bounced), count["messages"],
-    )  # fmt: skip
+    return found
 
 
 async def _while_all_live(
@@ -142,41 +113,6 @@ async def _while_all_live(
         await asyncio.wait({task})
 
 
-def _aged(invoices: Path, settlements: Path, books: Books) -> frozenset[str]:
-    """What `rapport age` calls overdue on the same books, without what is disputed: a dispute suspends the alert."""
-    command = [
-        sys.executable,
-        "-m",
-        "services.cli",
-        "age",
-        "--invoices",
-        str(invoices),
-        "--settlements",
-        str(settlements),
-    ]
-    done = subprocess.run(
-        [*command, "--as-of", books.last_day.isoformat(), "--json"], capture_output=True, text=True, check=True
-    )
-    disputed = {line.split(",")[0] for line in invoices.read_text().splitlines() if line.endswith(",true")}
-    items = json.loads(done.stdout)["open_items"]
-    return frozenset(item["invoice"] for item in items if int(item["days_past_due"]) > 0) - disputed
-
-
-async def _standing(up: stack.Stack, url: str) -> frozenset[str]:
-    """The invoices with a standing alert, page by page from the API as any client would read them."""
-    token = LocalIssuer(Settings(home=up.home)).issue("demo", [Role.ADMIN])
-    found: set[str] = set()
-    cursor: str | None = None
-    async with httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
-        while True:
-            query = {"state": "standing", "limit": "500"} | ({"cursor": cursor} if cursor else {})
-            page = (await client.get("/alerts", params=query)).raise_for_status().json()
-            found.update(item["invoice"] for item in page["items"])
-            cursor = page.get("next")
-            if cursor is None:
-                return frozenset(found)
-
-
 async def _progress(replay: Replay, watch: Watch) -> None:
     console = Console()
     began, before, at = time.monotonic(), 0.0, time.monotonic()
@@ -194,7 +130,7 @@ async def _progress(replay: Replay, watch: Watch) -> None:
                     "lag": f"{sum(one.get('rapport_lag_records', 0) for one in figures.values()):,.0f}",
                     "alerts raised": f"{len(watch.tally.raised):,}",
                     "standing": f"{len(watch.tally.standing):,}",
-                    "mails": f"{len(watch.tally.sent):,}",
+                    "told": f"{len(watch.tally.sent):,}",
                     "time": f"{now - began:.0f} s",
                 }
             )
@@ -218,18 +154,24 @@ def _canvas(console: Console) -> Iterator[Draw]:
 
 
 def _show(compared: Compared) -> None:
-    table = Table("at the end", "count", title="Do both sides agree?")
-    table.add_row("alerts standing", f"{len(compared.standing):,}")
-    table.add_row("overdue by `rapport age` on the same books", f"{len(compared.overdue):,}")
-    table.add_row("alerts raised", f"{compared.raised:,}")
-    table.add_row("notifications due (raised or reopened)", f"{compared.news:,}")
-    table.add_row("notifications sent", f"{compared.sent:,}")
-    table.add_row("suppressed with a reason", f"{compared.suppressed:,}")
-    table.add_row("bounced", f"{compared.bounced:,}")
-    table.add_row("mails in the mailbox", f"{compared.mails:,}")
+    table = Table("at the end", "alerts raised", "standing", "on plain files", title="Do both sides agree?")
+    for one in compared.rules:
+        table.add_row(one.rule, f"{one.raised:,}", f"{len(one.standing):,}", f"{len(one.expected):,}")
     Console().print(table)
-    for invoice in sorted(compared.standing ^ compared.overdue)[:10]:
-        typer.echo(f"only on one side: {invoice}", err=True)
+    told = compared.told
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(told.suppressed.items())) or "none"
+    table = Table("messages", "count", title="Was everybody told?")
+    table.add_row("due (alerts raised or reopened)", f"{told.news:,}")
+    table.add_row("sent", f"{told.sent:,}")
+    table.add_row(f"suppressed with a reason ({reasons})", f"{sum(told.suppressed.values()):,}")
+    table.add_row("bounced", f"{told.bounced:,}")
+    table.add_row("mails in the mailbox, most of them digests", f"{told.mails:,}")
+    table.add_row("alerts named in them", f"{len(told.named):,}")
+    Console().print(table)
+    for one in compared.rules:
+        for name in sorted(one.standing ^ one.expected)[:10]:
+            side = "by the services" if name in one.standing else "on plain files"
+            typer.echo(f"{one.rule}: only {side}: {name}", err=True)
     typer.echo("They agree." if compared.agrees else "They do NOT agree; see above.")
 
 

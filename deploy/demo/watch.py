@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +16,9 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import decode
 from contracts.events import alerts
 from contracts.refusal import Refused
+from services.alerts.model.cadence.priors import Dated, from_parameters
 
+FIT_SECONDS = 60.0
 _SAMPLE = re.compile(r"^(rapport_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 
@@ -23,7 +28,9 @@ class Tally:
 
     raised: set[str] = field(default_factory=set)
     standing: set[str] = field(default_factory=set)
-    sent: set[str] = field(default_factory=set)
+    rules: Counter[str] = field(default_factory=Counter)  # alerts raised, by rule
+    priors: list[Dated] = field(default_factory=list)
+    sent: dict[str, str] = field(default_factory=dict)  # and the alert it is about
     suppressed: dict[str, str] = field(default_factory=dict)
     bounced: set[str] = field(default_factory=set)
     news: set[tuple[str, str]] = field(default_factory=set)  # raised or reopened, each at its moment
@@ -32,6 +39,7 @@ class Tally:
         """Count one fact."""
         if isinstance(data, alerts.AlertRaised | alerts.AlertReopened):
             if isinstance(data, alerts.AlertRaised):
+                self.rules[data.rule] += data.alert_id not in self.raised
                 self.raised.add(data.alert_id)
                 self.news.add((data.alert_id, data.raised_at.isoformat()))
             else:
@@ -40,12 +48,21 @@ class Tally:
         elif isinstance(data, alerts.AlertResolved):
             self.standing.discard(data.alert_id)
         elif isinstance(data, alerts.NotificationAccepted):
-            self.sent.add(data.notification_id)
+            self.sent[data.notification_id] = data.alert_id
             self.suppressed.pop(data.notification_id, None)
         elif isinstance(data, alerts.NotificationSuppressed):
             self.suppressed[data.notification_id] = data.reason
         elif isinstance(data, alerts.NotificationBounced):
             self.bounced.add(data.notification_id)
+        elif isinstance(data, alerts.PriorFitted):
+            held = {one.valid_from: one for one in self.priors}
+            held[data.valid_from] = Dated(valid_from=data.valid_from, priors=from_parameters(data.parameters))
+            self.priors = [held[day] for day in sorted(held)]
+
+    @property
+    def answered(self) -> bool:
+        """Whether of every message it is known what became of it."""
+        return len(self.sent) + len(self.suppressed) + len(self.bounced) >= len(self.news)
 
 
 class Watch:
@@ -56,6 +73,7 @@ class Watch:
         self.tally = Tally()
         self.client = httpx.AsyncClient(timeout=10)
         self.figures: dict[str, dict[str, float]] = {}
+        self._heard = asyncio.Event()
 
     async def follow(self) -> None:
         """Count what the alerts service says, until cancelled."""
@@ -67,6 +85,7 @@ class Watch:
                     self.tally.take(decode(record.value, record.headers, record.key).data)
                 except Refused as refused:
                     raise RuntimeError(f"the alerts service said what its contract refuses: {refused}") from refused
+                self._heard.set()
         finally:
             await consumer.stop()
 
@@ -96,6 +115,22 @@ class Watch:
             for service in self.urls:
                 figures = await self.read(service)
                 lag += figures.get("rapport_lag_records", 0)
-            answered = len(self.tally.sent) + len(self.tally.suppressed) + len(self.tally.bounced)
-            calm = calm + 1 if not lag and answered >= len(self.tally.news) else 0
+            calm = calm + 1 if not lag and self.tally.answered else 0
             await asyncio.sleep(0.3)
+
+    async def told(self) -> None:
+        """Return when nothing that has been raised waits to be said. For the tidiness of the mailbox, not more: what
+        is still on its way to here would be in a mail of its own.
+        """
+        await self._until(lambda: self.tally.answered)
+
+    async def fitted(self, times: int) -> None:
+        """Return when priors were fitted so often, or when that takes too long: a small base has none to fit."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIT_SECONDS):
+                await self._until(lambda: len(self.tally.priors) >= times)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            self._heard.clear()
+            await self._heard.wait()

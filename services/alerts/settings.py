@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -11,6 +12,7 @@ from services.alerts.cadence import DEFAULT_BUDGET, Cadence, check_country
 from services.alerts.channels.mail import SmtpSettings
 from services.alerts.channels.webhook import Keyring
 from services.alerts.churn import DEFAULT_HORIZON_DAYS, DEFAULT_LEAST_PURCHASES, DEFAULT_THRESHOLD, Churn
+from services.alerts.model.digest import Params as DigestParams
 from services.alerts.model.rules.receivable_over_limit import Params as CreditParams
 from services.alerts.model.rules.receivable_overdue import Params
 from services.alerts.rules import Rules
@@ -55,7 +57,20 @@ class AlertsSettings(Settings):
         91, "How often what is typical of all customers is fitted again; 0: never.", unit="days", ge=0, le=3660
     )
     alerts_holidays: str = setting(
-        "CN", "Country (ISO 3166) on whose public holidays nobody is expected to buy; empty: none."
+        "CN", "Country (ISO 3166) on whose public holidays nobody is expected to buy, or `none`."
+    )
+    alerts_digest: bool = setting(
+        False,
+        "Whether colleagues of whom HR says nothing about it get one mail a working day, a digest, in place of a mail "
+        "an alert.",
+    )
+    alerts_digest_at: str = setting(
+        "08:30",
+        "When, in the receiver's zone, where HR names neither an hour nor working hours.",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+    )
+    alerts_urgent: Literal["notice", "warning", "serious", "critical"] = setting(
+        "serious", "Severity from which an alert waits for no digest."
     )
     smtp_host: str = setting("127.0.0.1", "Mail server that takes the alerts' mails.")
     smtp_port: int = setting(25, "Its port.", ge=1, le=65535)
@@ -99,6 +114,7 @@ class AlertsSettings(Settings):
     @field_validator("alerts_holidays")
     @classmethod
     def _country_is_known(cls, country: str) -> str:
+        country = "" if country == "none" else country  # an empty variable is as good as none at all
         check_country(country)
         return country
 
@@ -129,6 +145,13 @@ class AlertsSettings(Settings):
     def keyring(self) -> Keyring:
         """What signs them."""
         return Keyring.parse(self.webhook_secrets.get_secret_value())
+
+    @property
+    def digests(self) -> DigestParams:
+        """Who gets digests, and when."""
+        return DigestParams(
+            on=self.alerts_digest, at=time.fromisoformat(self.alerts_digest_at), urgent=self.alerts_urgent
+        )
 
     @property
     def rules(self) -> Rules:

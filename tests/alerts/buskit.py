@@ -43,6 +43,7 @@ from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from tests.waiting import until
 
+TRADE = "rapport.trade"
 OUT = ("rapport.alerts", "rapport.dead.alerts")
 QUICK: dict[str, Any] = {
     "clock_poll_ms": 50,
@@ -248,11 +249,20 @@ class Bus:
         """Somebody answers for the customer."""
         return self.event(OwnerChanged(owner_id=owner, valid_from=self.ago(400)), customer, "rapport/profiles")
 
-    async def colleague(self, language: Any = "en", *, mail: bool = True) -> tuple[str, str]:
+    async def tick_to(self, moment: datetime) -> None:
+        """Under a clock of events: say of every partition of trade that all is known up to a moment."""
+        mark = self.event(trade.SourceCompleted(source="erp/made", up_to=moment), "source/erp", time=moment)
+        record = encode(mark)
+        for partition in range(TOPICS[TRADE].partitions):
+            await self.producer.send_and_wait(
+                TRADE, record.value, record.key, headers=record.headers, partition=partition
+            )
+
+    async def colleague(self, language: Any = "en", *, mail: bool = True, **more: Any) -> tuple[str, str]:
         """A colleague as HR tells of him; returns his id and his address."""
         staff = unique("staff/E").replace("E-", "E")
         address = f"{staff.rpartition('/')[2].lower()}@company.example"
-        card = StaffRegistered(name="李示例", mail=address if mail else None, language=language)
+        card = StaffRegistered(name="李示例", mail=address if mail else None, language=language, **more)
         await self.taken(await self.tell(card, staff, "hr/made"))
         return staff, address
 

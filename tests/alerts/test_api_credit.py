@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -161,7 +161,8 @@ async def test_its_letter_goes_by_mail_and_webhook_in_the_managers_language(
     await invoice(one, customer, "<b>A</b>", "1200.00")
     name = await alert_of_any(one, customer)
     ((key, notification),) = (await notifications_of(one.runtime.db, [name])).items()
-    made = (await shelf(one.runtime.db, one.settings, [(customer, notification)])).letter(customer, key, notification)
+    made_from = await shelf(one.runtime.db, one.settings, [(customer, notification)], datetime.now(UTC))
+    made = made_from.letter(customer, key, notification)
     sent = mail(made, one.settings)
     assert sent.subject == subject
     for part in ("1,200.00", name, customer):

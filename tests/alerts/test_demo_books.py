@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -13,14 +13,17 @@ import pytest
 
 from contracts.envelope import Event, decode, encode
 from contracts.events import customers, staff, trade
+from contracts.events.sales import PurchaseMade
 from contracts.registry import topic_of
-from deploy.demo.books import CRM, ERP, HR, Books, Day, events_of
+from deploy.demo.books import CRM, DAY_ENDS, ERP, FOLLOWED, HR, SHOP, Books, Day, events_of
 from deploy.demo.courses import SHARES, Course, course_of, invoice_for
 from deploy.demo.data import DemoDataError, purchases
 from deploy.demo.files import FinalBooks, final_books
+from deploy.demo.limits import limits_of
 from deploy.demo.people import MADE
 from services.alerts.model.ageing import age
 from services.alerts.plain.books import open_books
+from services.alerts.plain.purchases import days_by_customer, read_purchases
 from services.alerts.plain.sources import read_sources
 
 CUSTOMERS = 600
@@ -101,7 +104,7 @@ def test_every_event_is_one_that_the_services_take(days: list[Day]) -> None:
 def test_no_two_events_share_an_id(days: list[Day]) -> None:
     ids = Counter((event.source, event.id) for day in days for event in (*day.events, day.watermark))
     assert [key for key, times in ids.items() if times > 1] == []
-    assert {source for source, _ in ids} == {ERP, CRM, HR}
+    assert {source for source, _ in ids} == {ERP, CRM, HR, SHOP}
 
 
 def test_days_follow_one_another_and_each_ends_with_its_watermark(books: Books, days: list[Day]) -> None:
@@ -143,16 +146,16 @@ def test_everyone_is_known_before_anything_is_said_of_him(events: list[Event]) -
 def test_people_are_made_and_say_so(events: list[Event]) -> None:
     people = [event.data for event in events if isinstance(event.data, staff.StaffRegistered)]
     managers = [one for one in people if one.supervisor]
-    assert (len(managers), len(people)) == (40, 44)
-    assert len({one.mail for one in people}) == 44 and all((one.mail or "").endswith("@example.test") for one in people)
-    assert Counter(one.language for one in managers) == {"zh-CN": 20, "en": 20}
+    assert (len(managers), len(people)) == (20, 24)
+    assert len({one.mail for one in people}) == 24 and all((one.mail or "").endswith("@example.test") for one in people)
+    assert Counter(one.language for one in managers) == {"zh-CN": 10, "en": 10}
     register = [event.data for event in events if isinstance(event.data, customers.CustomerRegistered)]
     assert len(register) == CUSTOMERS
     languages = Counter(one.language for one in register)
     assert 0.4 < languages["en"] / CUSTOMERS < 0.6 and languages.total() == CUSTOMERS
     assert all(one.name.endswith(MADE["zh-CN"] if one.language == "zh-CN" else MADE["en"]) for one in register)
     owners = Counter(event.data.owner_id for event in events if isinstance(event.data, customers.OwnerAssigned))
-    assert len(owners) == 40 and max(owners.values()) < 3 * CUSTOMERS / 40
+    assert len(owners) == 20 and max(owners.values()) < 3 * CUSTOMERS / 20
 
 
 def test_every_kind_of_document_occurs(events: list[Event]) -> None:
@@ -166,6 +169,42 @@ def test_every_kind_of_document_occurs(events: list[Event]) -> None:
     payments = [event.data for event in events if isinstance(event.data, trade.PaymentReceived)]
     assert any(payment.applied_to is None for payment in payments)
     assert any(len(payment.applied_to or ()) > 1 for payment in payments)
+
+
+def test_the_shop_sends_the_purchases_of_one_customer_in_three_all_of_them_on_their_day(
+    books: Books, events: list[Event]
+) -> None:
+    made = [(event, event.data) for event in events if isinstance(event.data, PurchaseMade)]
+    chosen = {event.subject for event, _ in made}
+    assert 0.8 < len(chosen) * FOLLOWED / CUSTOMERS < 1.2
+    bought = Counter((f"C{one.customer}", one.bought_on, one.amount) for one in books.purchases)
+    assert Counter((event.subject, data.purchased_on, data.total.amount) for event, data in made) == Counter(
+        {key: count for key, count in bought.items() if key[0] in chosen}
+    )
+    assert all(event.time.date() == data.purchased_on for event, data in made)
+
+
+def test_limits_are_of_every_kind_and_some_are_passed() -> None:
+    said = Counter[str]()
+    for customer in range(5000):
+        for nth, one in enumerate(limits_of(7, f"{customer:05}", date(1997, 1, 1), Decimal("60.00"))):
+            limit = one.data.limit
+            kind = "not checked" if limit is None else "raised" if nth else f"{limit.amount}"
+            said[kind] += 1
+            assert one.data.valid_from == one.day >= date(1997, 1, 1)
+    assert said.keys() == {"not checked", "raised", "0.00", "50.00", "70.00", "90.00", "150.00"}
+    assert 0.05 < (said.total() - said["raised"]) / 5000 < 0.12, "most have none"
+
+
+def test_each_manager_has_one_digest_a_week_the_last_of_them_after_all_is_said(
+    books: Books, events: list[Event]
+) -> None:
+    cards = [event.data for event in events if isinstance(event.data, staff.StaffRegistered)]
+    for card in cards:
+        assert card.digest is not None and card.digest.days == [books.last_day.isoweekday()]
+        at = card.digest.at or card.hours[0].start if card.hours else ""
+        moment = datetime.combine(books.last_day, time.fromisoformat(at), ZoneInfo(card.zone or ""))
+        assert max(event.time for event in events) < moment < datetime.combine(books.last_day, DAY_ENDS, books.zone)
 
 
 def test_most_pay_in_time_and_some_are_late(books: Books) -> None:
@@ -234,10 +273,11 @@ def _document(data: object) -> str:
 
 
 def test_the_files_say_what_the_events_came_to(books: Books, final: FinalBooks, tmp_path: Path) -> None:
-    sources = read_sources(*final.write(tmp_path))
+    files = final.write(tmp_path)
+    sources = read_sources(files.invoices, files.settlements, files.limits)
     read = open_books(sources)
     assert read.notes == []
-    aged = age(read.items, read.settlements, books.last_day)
+    aged = age(read.items, read.settlements, books.last_day, sources.limits)
     assert {row.invoice: row.open for row in aged.open_items} == final.open_amounts()
     disputed = {row.key[2] for row in sources.invoices.values() if row.disputed}
     overdue = {row.invoice for row in aged.open_items if row.days_past_due > 0} - disputed
@@ -246,6 +286,10 @@ def test_the_files_say_what_the_events_came_to(books: Books, final: FinalBooks, 
     came = sum((data.total.amount for _, data, _ in final.settlements.values()), Decimal(0))
     used = sum((one.amount.value for _, _, parts in final.settlements.values() for one in parts), Decimal(0))
     assert sum((row.unapplied_credit for row in aged.ageing), Decimal(0)) == came - used > 0
+    assert {row.customer for row in aged.exposure if row.limit is not None} <= final.limits.keys()
+    assert sum(len(days) for days in days_by_customer(read_purchases(files.purchases), books.last_day).values()) == len(
+        {(customer, data.purchased_on) for customer, data in final.purchases}
+    )
 
 
 def test_grace_days_leave_the_fresh_ones_out(books: Books, final: FinalBooks) -> None:

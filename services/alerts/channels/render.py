@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from contracts.money import Money
 from services.alerts.channels.mail import one_line
 from services.alerts.channels.words import LOCALES, WORDS, Language, say, say_number
+from services.alerts.model.open_item import bucket
 
 TEMPLATES = Path(__file__).parent / "templates"
 # A name may have 200 characters; in a list of mails the invoice and the amount behind it must still be seen.
@@ -99,6 +100,18 @@ class AlertMail(Heading, frozen=True, kw_only=True):
         return [Money(amount, currency) for currency, amount in sums.items()]
 
 
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """What a digest says of an alert: the rule's name, the figure that tells most, the reason in a sentence, and what
+    to do. `stake`: the money it is about.
+    """
+
+    title: str
+    number: str = ""
+    reason: str
+    todo: str
+    stake: Money | None = None
+
+
 def brief(mail: AlertMail) -> tuple[str, str]:
     """(title, text) where there is room for a few lines only: what has happened, and how to go about it."""
     lead = say_number(
@@ -122,6 +135,27 @@ def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
         "beside_more": len(mail.beside) - BESIDE_SHOWN,
     }
     return templated(mail.rule, mail.language, _subject(mail), values)
+
+
+def line_overdue(mail: AlertMail, on: date) -> Line:
+    """A receivable_overdue in a line, as late as the invoice is by the digest's day."""
+    days = max((on - mail.due_on).days, mail.days_past_due)
+    stage = bucket(days)
+    owed = money(mail.open, mail.language)
+    return Line(
+        title=say(mail.language, "alert"),
+        number=owed,
+        reason=say_number(
+            mail.language,
+            "digest.overdue",
+            days,
+            invoice=one_line(mail.invoice_id),
+            due=day(mail.due_on, mail.language),
+            open=owed,
+        ),
+        todo=say(mail.language, "digest.overdue.call" if stage == "1-30" else f"urge.{stage}"),
+        stake=mail.open,
+    )
 
 
 def templated(rule: str, language: Language, subject: str, values: Mapping[str, object]) -> tuple[str, str, str]:

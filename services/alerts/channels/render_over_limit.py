@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.money import Money
 from services.alerts.channels.mail import one_line
-from services.alerts.channels.render import EventBehind, Heading, money, percent, templated
+from services.alerts.channels.render import EventBehind, Heading, Line, money, percent, templated
 from services.alerts.channels.words import Language, say
 
 Kind = Literal["near", "over", "none"]
@@ -75,6 +75,21 @@ def brief_limit(mail: LimitMail) -> tuple[str, str]:
 def render_limit(mail: LimitMail) -> tuple[str, str, str]:
     """(subject, text, html) of the mail to the customer's owner."""
     return templated(mail.rule, mail.language, _subject(mail), {"mail": mail, "lead": _lead(mail)})
+
+
+def line_limit(mail: LimitMail, on: date) -> Line:
+    """A receivable_over_limit in a line."""
+    language = mail.language
+    exposure, used = money(mail.exposure, language), percent(mail.utilisation or Decimal(0), language)
+    return Line(
+        title=say(language, "limit.alert"),
+        number=exposure,
+        reason=say(
+            language, f"digest.limit.{mail.kind}", exposure=exposure, limit=money(mail.limit, language), percent=used
+        ),
+        todo=say(language, f"limit.urge.{mail.kind}"),
+        stake=mail.exposure,
+    )
 
 
 def _subject(mail: LimitMail) -> str:

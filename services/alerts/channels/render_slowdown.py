@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from services.alerts.channels import rhythm_picture
 from services.alerts.channels.mail import Picture, one_line
-from services.alerts.channels.render import EventBehind, Heading, day, percent, templated
+from services.alerts.channels.render import EventBehind, Heading, Line, day, percent, templated
 from services.alerts.channels.words import Language, say, say_number
 from services.alerts.channels.words_rhythm import kind_of
 
@@ -74,6 +74,26 @@ def render_slowdown(mail: SlowdownMail) -> tuple[str, str, str]:
         "picture_says": _picture_says(mail),
     }
     return templated(mail.rule, language, _subject(mail), values)
+
+
+def line_slowdown(mail: SlowdownMail, on: date) -> Line:
+    """A purchase_slowdown in a line, as long as the silence is by the digest's day."""
+    language = mail.language
+    bought = mail.bought_since > 0 or any(one > mail.last_purchase for one in mail.days)
+    days = mail.silent_days if bought else max((on - mail.last_purchase).days, mail.silent_days)
+    return Line(
+        title=mail.title,
+        number=say_number(language, "days", days),
+        reason=say(
+            language,
+            f"digest.slowdown.{'since' if bought else mail.kind}",
+            gap=mail.usual_gap,
+            buying=mail.buying,
+            last=day(mail.last_purchase, language),
+            n=days,
+        ),
+        todo=say(language, "rhythm.todo.call", buying=mail.buying),
+    )
 
 
 def pictures(mail: SlowdownMail) -> tuple[Picture, ...]:

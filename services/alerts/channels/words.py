@@ -8,7 +8,7 @@ from typing import Literal
 
 from babel import Locale
 
-from services.alerts.channels import words_churn, words_over_limit, words_rhythm
+from services.alerts.channels import words_churn, words_digest, words_over_limit, words_rhythm
 
 Language = Literal["zh-CN", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
@@ -184,6 +184,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     **words_over_limit.WORDS,
     **words_rhythm.WORDS,
     **words_churn.WORDS,
+    **words_digest.WORDS,
 }
 
 

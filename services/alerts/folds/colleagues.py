@@ -7,7 +7,7 @@ from typing import cast
 from contracts.envelope import Event
 from contracts.events import staff
 from services.alerts.model.facts import FactKey
-from services.alerts.model.staff import Colleague, Way, latest, leaves
+from services.alerts.model.staff import Colleague, Digest, Hours, Way, latest, leaves
 from services.alerts.store import (
     STAFF,
 )
@@ -27,6 +27,8 @@ def staff_told(desk: Desk, event: Event) -> None:
         supervisor=data.supervisor or "",
         token_subject=data.token_subject or "",
         ways=tuple(Way(kind=one.kind, address=one.address or "") for one in data.channels or ()),
+        hours=tuple(Hours(days=tuple(one.days), start=one.start) for one in data.hours or ()),
+        digest=Digest(days=tuple(data.digest.days), at=data.digest.at or "") if data.digest is not None else None,
     )
     desk.put(STAFF, latest(desk.get(STAFF), told, registers=event.type == staff.StaffRegistered.TYPE))
 

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-State = Literal["queued", "sending", "accepted", "bounced", "suppressed"]
+State = Literal["queued", "held", "sending", "accepted", "bounced", "suppressed"]
 Reason = Literal["raised", "reopened", "stepped_up"]
 Channel = Literal["mail", "webhook"]
 FIRST_WAIT: Final = timedelta(seconds=5)
@@ -35,6 +35,9 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
 
     `recipient` is a staff id; addresses are looked up when it is sent and stored nowhere else. Who is reached by more
     than one channel gets a copy by each of the others: a message of its own, `copy_of` the first.
+
+    One that is `held` waits for its receiver's digest, which is due at `next_at`. `digest` is the id of the one mail in
+    which it goes out together with others: they have its Message-ID, and it is tried with all of them or not at all.
     """
 
     alert_id: str
@@ -49,6 +52,12 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     accepted_at: datetime | None = None
     copy_of: str = ""
+    digest: str = ""
+
+    @property
+    def untried(self) -> bool:
+        """Whether it waits, and nobody has tried to deliver it."""
+        return self.state in ("queued", "held") and not self.attempts
 
     @property
     def doubts(self) -> int:
@@ -67,9 +76,15 @@ def sent_as(channel: Channel, key: str, recipient: str) -> str:
 
 
 def routed(notification: Notification, key: str, channel: Channel) -> Notification:
-    """The message, to go by a channel that its receiver has."""
+    """The message, to go by itself and by a channel that its receiver has."""
     name = sent_as(channel, key, notification.recipient)
-    return msgspec.structs.replace(notification, channel=channel, message_id=name)
+    return msgspec.structs.replace(notification, channel=channel, message_id=name, digest="")
+
+
+def rerouted(notification: Notification, key: str, channel: Channel) -> Notification:
+    """The message, left to whoever delivers by another channel; it waits for no digest there."""
+    state = "queued" if notification.state == "held" else notification.state
+    return msgspec.structs.replace(routed(notification, key, channel), state=state)
 
 
 def copy_key(key: str, channel: Channel) -> str:
@@ -82,7 +97,7 @@ def copied(notification: Notification, key: str, channel: Channel, held: Notific
     name = copy_key(key, channel)
     if held is None:
         fresh = msgspec.structs.replace(
-            notification, state="queued", why="", attempts=(), accepted_at=None, copy_of=key
+            notification, state="queued", why="", attempts=(), accepted_at=None, copy_of=key, digest=""
         )
         return routed(fresh, name, channel)
     if held.recipient == notification.recipient:
@@ -90,10 +105,20 @@ def copied(notification: Notification, key: str, channel: Channel, held: Notific
     return routed(requeued(held, notification.recipient, notification.next_at), name, channel)
 
 
+def held_back(notification: Notification, until: datetime) -> Notification:
+    """The message, to go out with its receiver's digest."""
+    return msgspec.structs.replace(notification, state="held", next_at=until)
+
+
+def gathered(notification: Notification, digest: str) -> Notification:
+    """The message as part of a digest."""
+    return msgspec.structs.replace(notification, digest=digest, message_id=f"<digest.{digest}@rapport>")
+
+
 def begun(notification: Notification, at: datetime, by: str) -> Notification:
     """The message with an attempt opened. One that was open before is in doubt, and is sent again under the same id."""
     attempts = (*_heard(notification)[-ATTEMPTS_MOST:], Attempt(at=at, by=by))
-    return msgspec.structs.replace(notification, state="sending", attempts=attempts)
+    return msgspec.structs.replace(notification, state="sending", next_at=at, attempts=attempts)
 
 
 def accepted(notification: Notification, at: datetime, answer: str) -> Notification:
@@ -104,15 +129,22 @@ def accepted(notification: Notification, at: datetime, answer: str) -> Notificat
 
 
 def postponed(
-    notification: Notification, at: datetime, answer: str, *, in_doubt: bool = False, asked: timedelta = timedelta()
+    notification: Notification,
+    at: datetime,
+    answer: str,
+    *,
+    in_doubt: bool = False,
+    asked: timedelta = timedelta(),
+    tries: int = 0,
 ) -> Notification:
-    """It was not taken, but may be later, and no sooner than the receiver `asked`; after the last
-    attempt it has bounced.
+    """It was not taken, but may be later, and no sooner than the receiver `asked`; after the last attempt it has
+    bounced. `tries`: how often the mail was tried that it is part of, for all parts wait alike.
     """
     attempts = _closed(notification, answer, in_doubt)
-    if len(attempts) >= ATTEMPTS_MOST:
+    tries = max(tries, len(attempts))
+    if tries >= ATTEMPTS_MOST:
         return msgspec.structs.replace(notification, state="bounced", why="gave_up", attempts=attempts)
-    wait = max(min(FIRST_WAIT * 2 ** (len(attempts) - 1), LONGEST_WAIT), min(asked, LATER_MOST))
+    wait = max(min(FIRST_WAIT * 2 ** (tries - 1), LONGEST_WAIT), min(asked, LATER_MOST))
     return msgspec.structs.replace(notification, state="queued", next_at=at + wait, attempts=attempts)
 
 
@@ -132,7 +164,7 @@ def requeued(notification: Notification, recipient: str, at: datetime) -> Notifi
     """It had nobody to go to, or went to somebody who is gone; now it has."""
     attempts = _heard(notification)
     return msgspec.structs.replace(
-        notification, state="queued", why="", recipient=recipient, next_at=at, attempts=attempts
+        notification, state="queued", why="", recipient=recipient, next_at=at, attempts=attempts, digest=""
     )
 
 

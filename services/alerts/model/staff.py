@@ -22,10 +22,24 @@ class Way(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     address: str = ""
 
 
+class Hours(msgspec.Struct, frozen=True, kw_only=True):
+    """From when he works, on some days of the week (1 is Monday), in his zone."""
+
+    days: tuple[int, ...]
+    start: str
+
+
+class Digest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When he wants a digest: on which days of the week (none: never), and when if not as his hours begin."""
+
+    days: tuple[int, ...] = ()
+    at: str = ""
+
+
 class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a colleague is reached; the fact with the latest key holds. `token_subject`: who he is in tokens, if not
-    his id. `ways`: how he wants to be reached, the first most; none means by mail. `leaving`: the latest word that he
-    goes, on `left_on`, which may lie ahead.
+    his id. `ways`: how he wants to be reached, the first most; none means by mail. `digest`: what he says of it, if
+    anything. `leaving`: the latest word that he goes, on `left_on`, which may lie ahead.
     """
 
     key: FactKey
@@ -37,6 +51,8 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     supervisor: str = ""
     token_subject: str = ""
     ways: tuple[Way, ...] = ()
+    hours: tuple[Hours, ...] = ()
+    digest: Digest | None = None
     leaving: FactKey | None = None
     left_on: date | None = None
 

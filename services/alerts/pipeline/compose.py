@@ -7,14 +7,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 
 from services.alerts import emits
-from services.alerts.channels.mail import Mail
+from services.alerts.channels.mail import Mail, Picture
+from services.alerts.channels.render_digest import DigestMail, Entry, ordered, render_digest
 from services.alerts.channels.webhook import Delivery, Hook, HookData, Keyring, body
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
+from services.alerts.model.digest import next_digest, urgent
 from services.alerts.model.notification import NO_ADDRESS, NO_OWNER, Channel, Notification
 from services.alerts.model.staff import Colleague, addresses, gone
 from services.alerts.pipeline.letters import LETTERS
@@ -40,9 +42,12 @@ class Letter:
 
 @dataclass(frozen=True)
 class Shelf:
-    """What the messages of one round are made from, read in a few queries however many they are."""
+    """What the messages of one round are made from, read in a few queries however many they are. `now` is the
+    service's moment.
+    """
 
     settings: AlertsSettings
+    now: datetime
     alerts: Mapping[str, Alert]
     accounts: Mapping[str, Account]
     staff: Mapping[str, Colleague]
@@ -62,8 +67,7 @@ class Shelf:
         if not notification.recipient:
             raise Withheld(NO_OWNER)
         colleague = self.staff.get(notification.recipient)
-        today = self.settings.rules.day(datetime.now(UTC))
-        if colleague is None or gone(colleague, today):
+        if colleague is None or gone(colleague, self.settings.rules.day(self.now)):
             raise Withheld(NO_ADDRESS)
         ways = addresses(colleague, self._usable)
         if not ways or (notification.copy_of and notification.channel not in ways):
@@ -73,6 +77,13 @@ class Shelf:
             raise Withheld("no_letter")
         content = write(alert, account, colleague, self.settings)
         return Letter(key, notification, alert, content, colleague.name, ways)
+
+    def held_until(self, letter: Letter) -> datetime | None:
+        """The moment of the digest that the letter waits for; None where it waits for none."""
+        if urgent(letter.alert.severity, self.settings.digests):
+            return None
+        colleague = self.staff[letter.notification.recipient]
+        return next_digest(colleague, letter.notification.next_at, self.settings.digests, self.settings.zone)
 
     def _usable(self, channel: Channel, address: str) -> bool:
         return channel != "webhook" or bool(self._keys.of(address, self.settings.outward))
@@ -84,7 +95,13 @@ class Shelf:
 
 def mail(letter: Letter, settings: AlertsSettings) -> Mail:
     """The letter as a mail."""
-    title, text, html = letter.content.render()
+    return _mail(letter, letter.content.render(), settings, letter.content.pictures())
+
+
+def _mail(
+    letter: Letter, said: tuple[str, str, str], settings: AlertsSettings, pictures: tuple[Picture, ...] = ()
+) -> Mail:
+    title, text, html = said
     return Mail(
         message_id=letter.notification.message_id,
         sender=settings.mail_sender,
@@ -96,7 +113,7 @@ def mail(letter: Letter, settings: AlertsSettings) -> Mail:
         html=html,
         language=letter.content.language,
         sent_at=datetime.now(UTC),
-        pictures=letter.content.pictures(),
+        pictures=pictures,
     )
 
 
@@ -128,8 +145,33 @@ def webhook(letter: Letter, settings: AlertsSettings) -> Delivery:
     return Delivery(id=notification.message_id, address=letter.addresses["webhook"], body=body(hook))
 
 
-async def shelf(db: Database, settings: AlertsSettings, wanted: Sequence[tuple[str, Notification]]) -> Shelf:
-    """Read what the messages about `wanted` (subject and notification) are made from."""
+def digest(letters: Sequence[Letter], settings: AlertsSettings, now: datetime) -> Mail:
+    """Letters to one person as one mail."""
+    first, as_of = letters[0], settings.rules.day(now)
+    content = DigestMail(
+        language=first.content.language,
+        receiver_name=first.name,
+        as_of=as_of,
+        customers=ordered((one.alert.subject, one.content.customer_name, _entry(one, as_of)) for one in letters),
+    )
+    return _mail(first, render_digest(content), settings)
+
+
+def _entry(letter: Letter, as_of: date) -> Entry:
+    alert, content = letter.alert, letter.content
+    return Entry(
+        alert_id=alert.alert_id,
+        rule=alert.rule,
+        severity=alert.severity,
+        link=content.link,
+        line=content.in_digest(as_of),
+    )
+
+
+async def shelf(
+    db: Database, settings: AlertsSettings, wanted: Sequence[tuple[str, Notification]], now: datetime
+) -> Shelf:
+    """Read what the messages about `wanted` (subject and notification) are made from, as of a moment of the service."""
     alerts, accounts, staff = await asyncio.gather(
         find(db, ALERTS.name, {"k": {"$in": [notification.alert_id for _, notification in wanted]}}),
         find(db, ACCOUNTS.name, {"_id": {"$in": [subject for subject, _ in wanted]}}),
@@ -138,6 +180,7 @@ async def shelf(db: Database, settings: AlertsSettings, wanted: Sequence[tuple[s
     held = {doc["k"]: from_doc(doc["state"], Owned).alert for doc in alerts}
     return Shelf(
         settings,
+        now,
         held,
         {doc["_id"]: from_doc(doc["state"], Account) for doc in accounts if "state" in doc},
         {doc["_id"]: from_doc(doc["state"], Colleague) for doc in staff if "state" in doc},

@@ -9,11 +9,10 @@ Message-ID or webhook-id, and counted. A receiver that hangs holds up his own ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic
 
 import structlog
 
@@ -25,68 +24,33 @@ from services.alerts.model.notification import (
     Channel,
     Notification,
     accepted,
-    begun,
     bounced,
     copied,
     copy_key,
     postponed,
-    routed,
-    suppressed,
 )
-from services.alerts.pipeline.compose import Letter, Shelf, mail, shelf, webhook
-from services.alerts.pipeline.letters.parts import Withheld
+from services.alerts.pipeline import queue
+from services.alerts.pipeline.compose import digest, mail, shelf, webhook
+from services.alerts.pipeline.opening import Key, Message, Opening, Parcel, Step, Way
+from services.alerts.pipeline.queue import Row
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, NOTIFICATIONS
 from services.chassis import marks
 from services.chassis.aggregate import Desk
 from services.chassis.errors import heals
-from services.chassis.mongo import DatabaseError, find, from_doc
+from services.chassis.mongo import DatabaseError
 from services.chassis.outward import Outward
 from services.chassis.runtime import Runtime
 from services.chassis.work import Work, act_work
 
-OPEN = ("queued", "sending")
+UNSAID: Final = (*queue.OPEN, "held")
 LEASES: Final[dict[Channel, str]] = {"mail": "mailer", "webhook": "webhooks"}
 CODES: Final[dict[Channel, str]] = {"mail": "smtp", "webhook": "http"}  # whose codes a bounce's reason names
 MARKS: Final[dict[Channel, tuple[str, str]]] = {
     "mail": (marks.MAIL_BEFORE_ANSWER, marks.MAIL_AFTER_ANSWER),
     "webhook": (marks.HOOK_BEFORE_ANSWER, marks.HOOK_AFTER_ANSWER),
 }
-Key = tuple[str, str]  # subject and key
-Step = Callable[[Notification], Notification]
-Message = TypeVar("Message")
-Sent_contra = TypeVar("Sent_contra", contravariant=True)
 log = structlog.get_logger(__name__)
-
-
-class Carrier(Protocol[Sent_contra]):
-    """What takes messages to their receivers. Whatever these or the network do is in the outcome, never raised."""
-
-    async def send(self, message: Sent_contra, /) -> Outcome:
-        """Hand one message over."""
-
-    async def close(self) -> None:
-        """Let go of what is open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way(Generic[Message]):
-    """A channel: what a letter looks like there, and what carries it."""
-
-    channel: Channel
-    write: Callable[[Letter, AlertsSettings], Message]
-    carrier: Carrier[Message]
-
-
-@dataclass(frozen=True, slots=True)
-class Job(Generic[Message]):
-    """A notification under way."""
-
-    subject: str
-    key: str
-    notification: Notification
-    message: Message
-    others: tuple[Channel, ...]  # by which its receiver gets a copy
 
 
 def couriers(runtime: Runtime, settings: AlertsSettings) -> list[Courier[Any]]:
@@ -96,7 +60,7 @@ def couriers(runtime: Runtime, settings: AlertsSettings) -> list[Courier[Any]]:
     mails = MailPool(settings.smtp, settings.mail_connections)
     hooks = WebhookChannel(Outward(settings.outward), settings.keyring)
     return [
-        Courier(runtime, settings, Way("mail", mail, mails)),
+        Courier(runtime, settings, Way("mail", mail, mails, digest)),
         Courier(runtime, settings, Way("webhook", webhook, hooks)),
     ]
 
@@ -131,107 +95,77 @@ class Courier(Generic[Message]):
             self._wake.clear()
             if not await self.runtime.leases.take(LEASES[self.way.channel]):
                 return 0
-            jobs = await self._begin()
-            outcomes = await self._send(jobs)
-            await self._record(jobs, outcomes)
+            parcels, moved = await self._begin()
+            outcomes = await self._send(parcels)
+            await self._record(parcels, outcomes)
         except DatabaseError as error:
             if not heals(error):
                 raise
             log.warning("courier.held", channel=self.way.channel, error=type(error).__name__)
             return 0
-        return len(jobs)
+        return moved
 
-    async def _begin(self) -> list[Job[Message]]:
+    async def _begin(self) -> tuple[list[Parcel[Message]], int]:
         """Open an attempt for each notification that is due; what cannot be sent is suppressed with its reason, what
-        its receiver gets otherwise is left to another courier.
+        its receiver gets otherwise is left to another courier, what waits for his digest is held. Returns what is to
+        be handed over, and how many notifications were moved on.
         """
-        now = datetime.now(UTC)
-        where = {
-            "state.state": {"$in": list(OPEN)},
-            "state.next_at": {"$lte": now},
-            "state.channel": self.way.channel,
-        }
-        rows = await find(
-            self.runtime.db, NOTIFICATIONS.name, where, sort=[("state.next_at", 1)], limit=self.settings.mail_batch
-        )
-        queued = [(row["s"], row["k"], from_doc(row["state"], Notification)) for row in rows]
-        if not queued:
-            return []
-        made_from = await shelf(self.runtime.db, self.settings, [(subject, one) for subject, _, one in queued])
-        stored: set[Key] = set()
-        jobs: list[Job[Message]] = []
-        works: list[Work] = []
-        for subject, key, notification in queued:
+        now, moment = datetime.now(UTC), self.runtime.now()
+        due = await queue.read(self.runtime.db, self.way.channel, now, moment, self.settings.mail_batch)
+        if not (due.single or due.together):
+            return [], 0
+        made_from = await shelf(self.runtime.db, self.settings, due.wanted(), moment)
+        opening = Opening(self.way, made_from, now, self.holder)
+        for row in due.single:
             # Beside the loop, for some have a picture to draw, and the same loop applies the facts.
-            step, job = await asyncio.to_thread(self._opening, made_from, subject, key, notification, now)
-            if job and notification.state == "sending":
-                self.runtime.metrics.in_doubt.inc()
-            works.append(self._work(subject, key, notification, step, job.others if job else (), stored))
-            jobs += [job] if job else []
-        await self._apply(works)
+            await asyncio.to_thread(opening.single, row)
+        for rows in due.together:
+            await asyncio.to_thread(opening.together, rows)
+        self.runtime.metrics.in_doubt.inc(opening.doubts)
+        stored: set[Key] = set()
+        await self._apply([self._work(note.row, note.step, note.others, stored) for note in opening.notes])
         # What was not recorded is not sent: its customer was erased, or another process has gone on with it.
-        return [job for job in jobs if (job.subject, job.key) in stored]
-
-    def _opening(
-        self, made_from: Shelf, subject: str, key: str, notification: Notification, now: datetime
-    ) -> tuple[Step, Job[Message] | None]:
-        """What becomes of a notification that is due, and how it goes out: not at all, or not by this channel: None."""
-        channel = self.way.channel
-        try:
-            # Renewed, for its receiver may be another by now.
-            letter = made_from.letter(subject, key, routed(notification, key, channel))
-        except Withheld as reason:
-            return partial(suppressed, why=str(reason)), None
-        if channel not in letter.addresses:
-            return partial(routed, key=key, channel=next(iter(letter.addresses))), None
-
-        def step(held: Notification) -> Notification:
-            return begun(routed(held, key, channel), now, self.holder)
-
-        others = () if notification.copy_of else tuple(one for one in letter.addresses if one != channel)
-        return step, Job(subject, key, step(notification), self.way.write(letter, self.settings), others)
+        parcels = [await asyncio.to_thread(opening.packed, one, stored) for one in opening.parcels]
+        return [one for one in parcels if one is not None], len(stored)
 
     @property
     def holder(self) -> str:
         """This process, as attempts name it."""
         return self.runtime.sessions.holder
 
-    async def _send(self, jobs: list[Job[Message]]) -> list[Outcome]:
+    async def _send(self, parcels: list[Parcel[Message]]) -> list[Outcome]:
         before, after = MARKS[self.way.channel]
-        marks.reach(before) if jobs else None
-        outcomes = await asyncio.gather(*(self.way.carrier.send(job.message) for job in jobs))
-        marks.reach(after) if jobs else None
+        marks.reach(before) if parcels else None
+        messages = [one.message for one in parcels if one.message is not None]
+        outcomes = await asyncio.gather(*(self.way.carrier.send(message) for message in messages))
+        marks.reach(after) if parcels else None
         return outcomes
 
-    async def _record(self, jobs: list[Job[Message]], outcomes: list[Outcome]) -> None:
+    async def _record(self, parcels: list[Parcel[Message]], outcomes: list[Outcome]) -> None:
         now = datetime.now(UTC)
-        works = [
-            self._work(job.subject, job.key, job.notification, partial(closed, outcome=outcome, now=now))
-            for job, outcome in zip(jobs, outcomes, strict=True)
-        ]
+        works: list[Work] = []
+        for parcel, outcome in zip(parcels, outcomes, strict=True):
+            tries = max(len(part.row.notification.attempts) for part in parcel.parts)
+            step = partial(closed, outcome=outcome, now=now, tries=tries)
+            works += [self._work(part.row, step) for part in parcel.parts]
         await self._apply(works)
 
-    def _work(
-        self,
-        subject: str,
-        key: str,
-        seen: Notification,
-        step: Step,
-        others: Sequence[Channel] = (),
-        stored: set[Key] | None = None,
-    ) -> Work:
+    def _work(self, row: Row, step: Step, others: Sequence[Channel] = (), stored: set[Key] | None = None) -> Work:
         stored = set() if stored is None else stored
+        subject, key, seen = row
 
         def act(desk: Desk) -> None:
             stored.discard((subject, key))
             held = desk.get(NOTIFICATIONS, key)
-            if held is None or len(held.attempts) != len(seen.attempts) or held.state not in OPEN:
+            if held is None or held.state not in UNSAID:
                 return  # the customer was erased, or another process has gone on with it
+            if (held.recipient, len(held.attempts)) != (seen.recipient, len(seen.attempts)):
+                return  # so it has, or somebody else is to get it now
             after = step(held)
             desk.put(NOTIFICATIONS, after, key)
             for channel in others:
                 name = copy_key(key, channel)
-                copy = copied(after, key, channel, desk.get(NOTIFICATIONS, name))
+                copy = copied(held, key, channel, desk.get(NOTIFICATIONS, name))
                 if copy is not None:
                     desk.put(NOTIFICATIONS, copy, name)
             fact = notification_fact(key, after, desk.now)
@@ -264,8 +198,8 @@ class Courier(Generic[Message]):
             return
 
 
-def closed(notification: Notification, outcome: Outcome, now: datetime) -> Notification:
-    """The notification after the server's answer, or after none."""
+def closed(notification: Notification, outcome: Outcome, now: datetime, tries: int = 0) -> Notification:
+    """The notification after the server's answer, or after none; `tries` as in `postponed`."""
     if outcome.accepted:
         return accepted(notification, now, outcome.answer)
     if outcome.retry_can_help:
@@ -275,6 +209,7 @@ def closed(notification: Notification, outcome: Outcome, now: datetime) -> Notif
             outcome.answer,
             in_doubt=outcome.in_doubt,
             asked=timedelta(seconds=outcome.retry_after_s or 0),
+            tries=tries,
         )
     code = CODES[notification.channel]
     return bounced(notification, outcome.answer, f"{code}_{outcome.code}" if outcome.code else f"{code}_refused")

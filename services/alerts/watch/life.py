@@ -104,18 +104,22 @@ def keep(desk: Desk, rules: Rules, account: Account, *, by_clock: bool = False) 
 
 
 def hand_over(desk: Desk, rules: Rules) -> None:
-    """The customer's owner has changed: his standing alerts go along, and those that had nobody are sent now."""
+    """The customer's owner has changed: his standing alerts go along, and what nobody has been told yet is sent."""
     account = desk.get(ACCOUNTS)
     owner = owner_on(account, rules.day(desk.now)) if account is not None else ""
     standing: set[str] = set()
+    given: set[str] = set()  # those that a person gave to somebody stay with him
     for name, owned in desk.all(ALERTS).items():
         if owned.alert.state == "resolved":
             continue
         standing.add(name)
+        if owned.alert.assigned_to:
+            given.add(name)
         if not owned.alert.assigned_to and owned.owner_id != owner:
             desk.put(ALERTS, msgspec.structs.replace(owned, owner_id=owner), name)
     for key, notification in desk.all(NOTIFICATIONS).items():
-        # A copy follows its message.
-        waits = notification.why in NOBODY and notification.recipient != owner and not notification.copy_of
+        # What waits, for a digest or its turn, has not been said to who answered before. A copy follows its message.
+        unsaid = notification.untried and notification.alert_id not in given
+        waits = (notification.why in NOBODY or unsaid) and notification.recipient != owner and not notification.copy_of
         if owner and waits and notification.alert_id in standing:
             desk.put(NOTIFICATIONS, requeued(notification, owner, desk.now), key)

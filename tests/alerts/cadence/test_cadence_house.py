@@ -38,7 +38,7 @@ async def one(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         home=tmp_path_factory.mktemp("home"),
         mongo_uri=SecretStr(stack.mongo),
         mongo_database_prefix=f"cadence_{uuid.uuid4().hex[:10]}",
-        alerts_holidays="",
+        alerts_holidays="none",
     )
     rules = settings.rules
     runtime = await Runtime.open(alerts_service(rules), settings)

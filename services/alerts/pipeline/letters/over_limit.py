@@ -14,6 +14,7 @@ from services.alerts.channels.render_over_limit import (
     LimitMail,
     OpenInvoice,
     brief_limit,
+    line_limit,
     render_limit,
 )
 from services.alerts.model.account import Account
@@ -42,7 +43,7 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
         if "limit" not in alert.figures:
             raise Withheld("already_over")
         said = letter(alert, items.get(alert.subject, ()), account, colleague, settings, known)
-        return Content.of(said, partial(brief_limit, said), partial(render_limit, said))
+        return Content.of(said, partial(brief_limit, said), partial(render_limit, said), line=partial(line_limit, said))
 
     return write
 

@@ -20,6 +20,7 @@ from services.alerts.channels.render import (
     Overdue,
     Settlement,
     brief,
+    line_overdue,
     render_alert_raised,
 )
 from services.alerts.model.account import Account
@@ -63,7 +64,9 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
         said = letter(alert, item, account, colleague, settings)
         beside = tuple(overdue_beside(standing.get(alert.subject, ()), alert.alert_id, said.as_of))
         said = msgspec.structs.replace(said, beside=beside)
-        return Content.of(said, partial(brief, said), partial(render_alert_raised, said))
+        return Content.of(
+            said, partial(brief, said), partial(render_alert_raised, said), line=partial(line_overdue, said)
+        )
 
     return write
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, TypedDict, cast
 
 from services.alerts.channels.mail import Picture
-from services.alerts.channels.render import EventBehind, Heading
+from services.alerts.channels.render import EventBehind, Heading, Line
 from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
@@ -26,7 +26,7 @@ class Withheld(Exception):  # noqa: N818 - a decision, not an error
 @dataclass(frozen=True)
 class Content:
     """What a message says, for any channel: `brief` gives (title, text), `render` (subject, text, html), and
-    `pictures` draws what the html shows.
+    `pictures` draws what the html shows. `line` is what a digest of a day says of it.
     """
 
     language: Language
@@ -35,6 +35,7 @@ class Content:
     brief: Callable[[], tuple[str, str]]
     render: Callable[[], tuple[str, str, str]]
     pictures: Callable[[], tuple[Picture, ...]] = tuple
+    line: Callable[[date], Line] | None = None
 
     @classmethod
     def of(
@@ -43,9 +44,18 @@ class Content:
         brief: Callable[[], tuple[str, str]],
         render: Callable[[], tuple[str, str, str]],
         pictures: Callable[[], tuple[Picture, ...]] = tuple,
+        line: Callable[[date], Line] | None = None,
     ) -> Content:
         """From a rule's content and the ways of showing it."""
-        return cls(said.language, said.customer_name, said.link, brief, render, pictures)
+        return cls(said.language, said.customer_name, said.link, brief, render, pictures, line)
+
+    def in_digest(self, day: date) -> Line:
+        """What a digest of a day says of it; of a rule without words for that, what it says in a few lines."""
+        if self.line is not None:
+            return self.line(day)
+        title, text = self.brief()
+        reason, _, todo = text.partition("\n")
+        return Line(title=title, reason=reason, todo=todo)
 
 
 # Raises Withheld where there is nothing to say any more.

@@ -10,7 +10,13 @@ from functools import partial
 from typing import Final, Literal, cast
 
 from services.alerts.cadence import Cadence
-from services.alerts.channels.render_slowdown import SlowdownMail, brief_slowdown, pictures, render_slowdown
+from services.alerts.channels.render_slowdown import (
+    SlowdownMail,
+    brief_slowdown,
+    line_slowdown,
+    pictures,
+    render_slowdown,
+)
 from services.alerts.learning import known_priors
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
@@ -49,7 +55,13 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
         if course is None:
             raise Withheld("erased")
         said = letter(alert, course, account, colleague, settings, timeline, events)
-        return Content.of(said, partial(brief_slowdown, said), partial(render_slowdown, said), partial(pictures, said))
+        return Content.of(
+            said,
+            partial(brief_slowdown, said),
+            partial(render_slowdown, said),
+            partial(pictures, said),
+            partial(line_slowdown, said),
+        )
 
     return write
 
