@@ -74,7 +74,7 @@ class Verifier:
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise _unauthorised(
+            raise unauthorised(
                 None, "Send a token in the header Authorization: Bearer …; locally, `rapport token` makes one."
             )
         claims = await self._claims(token.strip())
@@ -82,16 +82,16 @@ class Verifier:
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _LONGEST:
-            raise _unauthorised("invalid_token", "The token is longer than 8 KB; ask for one with fewer claims.")
+            raise unauthorised("invalid_token", "The token is longer than 8 KB; ask for one with fewer claims.")
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as failure:
-            raise _unauthorised("invalid_token", "The token is not a signed JWT; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token is not a signed JWT; sign in again.") from failure
         if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):
-            raise _unauthorised("invalid_token", "The token is not signed in a way accepted here; sign in again.")
+            raise unauthorised("invalid_token", "The token is not signed in a way accepted here; sign in again.")
         key = await self._keys.key(header["kid"])
         if key is None:
-            raise _unauthorised(
+            raise unauthorised(
                 "invalid_token", "The token is signed with a key its issuer does not know; sign in again."
             )
         return self._checked(token, key)
@@ -109,13 +109,13 @@ class Verifier:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError as failure:
-            raise _unauthorised("invalid_token", "The token has run out; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token has run out; sign in again.") from failure
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as failure:
-            raise _unauthorised(
+            raise unauthorised(
                 "invalid_token", "The token was issued by someone else or for another system; sign in here."
             ) from failure
         except jwt.PyJWTError as failure:
-            raise _unauthorised("invalid_token", "The token is damaged or incomplete; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token is damaged or incomplete; sign in again.") from failure
         return claims
 
 
@@ -131,7 +131,8 @@ def roles_in(claims: Mapping[str, Any], path: Iterable[str]) -> frozenset[Role]:
     return frozenset(Role(word) for word in words if isinstance(word, str) and word in known)
 
 
-def _unauthorised(error: str | None, detail: str) -> Problem:
+def unauthorised(error: str | None, detail: str) -> Problem:
+    """401 with the challenge that goes with it; `error` as RFC 6750 names it, None where no token was sent."""
     # The challenge of RFC 6750, section 3: without a token it names no error.
     challenge = 'Bearer realm="rapport"' + (f', error="{error}"' if error else "")
     return Problem(401, error or "token_missing", detail, headers={"WWW-Authenticate": challenge})
