@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,6 +24,7 @@ MAX_BYTES: Final = 1_000_000  # below Kafka's own limit of 1,048,588 for a batch
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_hook)
 
 Headers = Sequence[tuple[str, bytes]]
+_ALWAYS: Final = (("content-type", JSON), ("ce_specversion", b"1.0"))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,17 +106,21 @@ def pass_on(given: Attributes, body: bytes) -> Record:
     """The record of an event that was checked, in binary mode, with its attributes and its data as they were said."""
     key = given.subject.encode()
     headers = [
-        ("content-type", JSON),
-        ("ce_specversion", b"1.0"),
+        *_ALWAYS,
         ("ce_id", given.id.encode()),
         ("ce_source", given.source.encode()),
-        ("ce_type", given.type.encode()),
+        _type_header(given.type),
         ("ce_subject", key),
         ("ce_time", given.time.encode()),
     ]
     if given.traceparent is not None:
         headers.append(("ce_traceparent", given.traceparent.encode()))
     return Record(key, body, headers)
+
+
+@lru_cache(maxsize=512)
+def _type_header(event_type: str) -> tuple[str, bytes]:
+    return "ce_type", event_type.encode()
 
 
 def _payload(reader: _Reader, body: bytes, time: datetime) -> Payload:

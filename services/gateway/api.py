@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel, Field
 from starlette.requests import ClientDisconnect
 
-from services.chassis.auth import Access, CurrentCaller, Role, only
+from services.chassis.auth import Access, Role, current, only
 from services.chassis.problems import MEDIA_TYPE
 from services.chassis.runtime import Runtime
 from services.chassis.web import create_app
@@ -111,11 +111,6 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _gate(request: Request) -> Gate:
-    gate: Gate = request.app.state.gate
-    return gate
-
-
 @router.post(
     "/events",
     tags=["events"],
@@ -124,11 +119,12 @@ async def _gate(request: Request) -> Gate:
     responses=_RESPONSES,
     openapi_extra={"requestBody": {"required": True, "content": _CONTENT}, "parameters": _ATTRIBUTES},
 )
-async def take_events(request: Request, caller: CurrentCaller, gate: Annotated[Gate, Depends(_gate)]) -> Response:
+async def take_events(request: Request) -> Response:
     """CloudEvents 1.0 over HTTP in structured, batch or binary mode. The answer comes after the broker has said that it
     has the events; sent again under the same `source` and `id` they count once.
     """
+    gate: Gate = request.app.state.gate
     try:
-        return await gate.take(caller, request.headers, request.stream(), request.state.request_id)
+        return await gate.take(current(request), request.headers, request.stream(), request.state.request_id)
     except ClientDisconnect:
         return Response(status_code=400)  # for nobody: he has gone before his request was whole

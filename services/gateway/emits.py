@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from aiokafka.partitioner import murmur2
 
@@ -11,15 +12,18 @@ from contracts.envelope import Record, pass_on
 from contracts.registry import topic_of
 
 
-class Outgoing:
-    """An event that was judged and is to be sent. Its place in the request is `index`."""
+class Outgoing(NamedTuple):
+    """An event that was judged and is to be sent. `place` is its index in the request."""
 
-    __slots__ = ("given", "index", "record", "topic")
+    place: int
+    given: Attributes
+    topic: str
+    record: Record
 
-    def __init__(self, index: int, given: Attributes, body: bytes) -> None:
-        self.index, self.given = index, given
-        self.topic = topic_of(given.type)
-        self.record: Record = pass_on(given, body)
+
+def outgoing(place: int, given: Attributes, data: bytes) -> Outgoing:
+    """The event at that place of a request, with its data as it came."""
+    return Outgoing(place, given, topic_of(given.type), pass_on(given, data))
 
 
 @lru_cache(maxsize=100_000)

@@ -125,7 +125,7 @@ def _verdicts(found: Read, words: Sequence[Word]) -> Verdicts:
     for one, word in zip(found.outgoing, words, strict=True):
         given = one.given
         if word.done() and word.result() is None:
-            made.append(Verdict(index=one.index, verdict=ACCEPTED, id=given.id, source=given.source))
+            made.append(Verdict(index=one.place, verdict=ACCEPTED, id=given.id, source=given.source))
         else:
             made.append(_unknown(one, word))
     made.sort(key=lambda verdict: verdict.index)
@@ -135,7 +135,7 @@ def _verdicts(found: Read, words: Sequence[Word]) -> Verdicts:
 def _unknown(one: Outgoing, word: Word) -> Verdict:
     failed = type(word.result()).__name__ if word.done() else "it has not answered in time"
     return Verdict(
-        index=one.index,
+        index=one.place,
         verdict=UNKNOWN,
         id=one.given.id,
         source=one.given.source,

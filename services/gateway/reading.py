@@ -14,11 +14,11 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from starlette.datastructures import Headers
 
-from contracts.attributes import Attributes, read_attributes
+from contracts.attributes import Attributes, read_attributes, read_object
 from contracts.envelope import check_said
 from contracts.refusal import Refused
 from services.chassis.problems import Problem
-from services.gateway.emits import Outgoing
+from services.gateway.emits import Outgoing, outgoing
 from services.gateway.model.scope import Scope
 from services.gateway.model.verdict import Stated, Verdict, refused
 
@@ -26,7 +26,8 @@ STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 HINTS: Final = 16  # misspelt types of one request for which the closest is looked up
 Mode = Literal["structured", "batch", "binary"]
-_structured_headers: Final = {"content-type": STRUCTURED.encode()}
+# An event as it came: its headers where these hold its attributes, and its bytes.
+Part = tuple[dict[str, bytes] | None, bytes | msgspec.Raw]
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _stated: Final = msgspec.json.Decoder(Stated)
 
@@ -75,7 +76,7 @@ def read(mode: Mode, headers: Headers, body: bytes, scope: Scope, now: datetime,
     hints = HINTS
     for given, event in _parts(mode, headers, body, most):
         try:
-            attributes, data = read_attributes(given, event)
+            attributes, data = read_object(event) if given is None else read_attributes(given, bytes(event))
             scope.check(attributes)
             check_said(attributes, data, now)
             _check_repeat(out, attributes, data)
@@ -89,18 +90,18 @@ def read(mode: Mode, headers: Headers, body: bytes, scope: Scope, now: datetime,
             )
             out.refused.append(refused(out.count, told, stated, hint=hints >= 0))
         else:
-            out.outgoing.append(Outgoing(out.count, attributes, data))
+            out.outgoing.append(outgoing(out.count, attributes, data))
         out.count += 1
     return out
 
 
-def _parts(mode: Mode, headers: Headers, body: bytes, most: int) -> Iterator[tuple[dict[str, bytes], bytes]]:
+def _parts(mode: Mode, headers: Headers, body: bytes, most: int) -> Iterator[Part]:
     if mode == "binary":
         given = {"ce_" + name[3:]: _value(text) for name, text in headers.items() if name.startswith("ce-")}
         yield given | {"content-type": headers.get("content-type", "application/json").encode("latin-1")}, body
         return
     if mode == "structured":
-        yield _structured_headers, body
+        yield None, body
         return
     try:
         events = _array.decode(body)
@@ -111,7 +112,7 @@ def _parts(mode: Mode, headers: Headers, body: bytes, most: int) -> Iterator[tup
     if len(events) > most:
         raise Problem(413, "too_many_events", f"The request holds {len(events)} events; send {most} at most in one.")
     for event in events:
-        yield _structured_headers, bytes(event)
+        yield None, event
 
 
 def _value(text: str) -> bytes:
@@ -131,9 +132,9 @@ def _check_repeat(out: Read, given: Attributes, data: bytes) -> None:
         )
 
 
-def _said(given: dict[str, bytes], event: bytes) -> Stated:
+def _said(given: dict[str, bytes] | None, event: bytes | msgspec.Raw) -> Stated:
     """What an event that was refused says of itself, as far as it can be read."""
-    if "ce_type" in given or given is not _structured_headers:
+    if given is not None:
         texts = {name: given.get(f"ce_{name}", b"").decode(errors="replace") for name in ("id", "source", "type")}
         return Stated(**texts)
     try:

@@ -51,8 +51,7 @@ class Sender:
     def __init__(self, connect: Connect, metrics: GatewayMetrics, topics: Iterable[str]) -> None:
         self._connect, self._metrics = connect, metrics
         self._topics: Final = tuple(topics)
-        self._partitions: dict[str, int] = {}
-        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._lanes: dict[str, list[_Lane]] = {}
         self._made: AIOKafkaProducer | None = None
         self._ready = asyncio.Event()
         self._broken = asyncio.Event()
@@ -83,15 +82,13 @@ class Sender:
     def require(self, topics: Collection[str]) -> None:
         """Raises Problem 503 where one of the topics is not there."""
         for topic in topics:
-            if not self._partitions.get(topic):
+            if not self._lanes.get(topic):
                 raise away(f"The broker has no topic {topic} (`rapport topics apply` makes it)")
 
     def send(self, topic: str, record: Record) -> Word:
         """Take a record along to a topic that is there (see `require`). Many records share a word."""
-        number = hash_of(record.key) % self._partitions[topic]
-        lane = self._lanes.get((topic, number))
-        if lane is None:
-            lane = self._lanes[topic, number] = _Lane(topic, number)
+        lanes = self._lanes[topic]
+        lane = lanes[hash_of(record.key) % len(lanes)]
         waiting = lane.waiting
         key, value, headers = record
         if not waiting or waiting[-1][0].append(timestamp=None, key=key, value=value, headers=headers) is None:
@@ -205,7 +202,9 @@ class Sender:
         async def one(topic: str) -> None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
-                    self._partitions[topic] = len(await producer.partitions_for(topic))
+                    lanes = self._lanes.setdefault(topic, [])
+                    for number in range(len(lanes), len(await producer.partitions_for(topic))):
+                        lanes.append(_Lane(topic, number))
 
         await asyncio.gather(*map(one, self._topics))
 
