@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, read_attributes, read_time
+from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, Attributes, read_attributes, read_time
 from contracts.payload import MAX_ID, Payload, read_hook, write_hook
 from contracts.plausible import Plan, check_plausible, plan_of
 from contracts.reading import json_error
@@ -24,6 +24,7 @@ MAX_BYTES: Final = 1_000_000  # below Kafka's own limit of 1,048,588 for a batch
 _encoder: Final = msgspec.json.Encoder(enc_hook=write_hook)
 
 Headers = Sequence[tuple[str, bytes]]
+_ALWAYS: Final = (("content-type", JSON), ("ce_specversion", b"1.0"))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +93,34 @@ def decode(
 def decode_json(text: bytes, received_at: datetime | None = None) -> Event:
     """The event in a structured CloudEvents JSON object, as in files and HTTP. Raises Refused as `decode` does."""
     return decode(text, [("content-type", STRUCTURED.encode())], None, received_at)
+
+
+def check_said(given: Attributes, body: bytes, received_at: datetime | None = None) -> None:
+    """Judges an event as `decode` does, for whoever passes it on as it was said. Raises Refused as `decode` does."""
+    if len(body) > MAX_BYTES:
+        raise Refused("too_large", f"the event's data has {len(body):,} bytes; expected at most {MAX_BYTES:,}", "data")
+    _payload(_reader(given.type), body, read_time(given.time, received_at))
+
+
+def pass_on(given: Attributes, body: bytes) -> Record:
+    """The record of an event that was checked, in binary mode, with its attributes and its data as they were said."""
+    key = given.subject.encode()
+    headers = [
+        *_ALWAYS,
+        ("ce_id", given.id.encode()),
+        ("ce_source", given.source.encode()),
+        _type_header(given.type),
+        ("ce_subject", key),
+        ("ce_time", given.time.encode()),
+    ]
+    if given.traceparent is not None:
+        headers.append(("ce_traceparent", given.traceparent.encode()))
+    return Record(key, body, headers)
+
+
+@lru_cache(maxsize=512)
+def _type_header(event_type: str) -> tuple[str, bytes]:
+    return "ce_type", event_type.encode()
 
 
 def _payload(reader: _Reader, body: bytes, time: datetime) -> Payload:

@@ -7,6 +7,7 @@ already been through somebody's binary fraction.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -53,7 +54,7 @@ _NO_DECIMALS: Final = frozenset(
 )
 _THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _OLDEST_TENDER: Final = 2015  # a currency that left circulation earlier is a typing error, not an open invoice
-_amount_fits = re.compile(AMOUNT_PATTERN[:-1] + r"\Z").match
+_amount_fits = re.compile(AMOUNT_PATTERN[:-1].replace("(", "(?:") + r"\Z").match
 
 
 def _currencies() -> frozenset[str]:
@@ -79,6 +80,13 @@ def minor_units(currency: str) -> int:
 
 
 _digits: Final[dict[str, int]] = {code: minor_units(code) for code in CURRENCIES}
+# Form and decimals of an amount in one look, by currency; what does not fit goes the way that says what is wrong.
+_right_by_digits: Final = {
+    0: re.compile(r"-?(?:0|[1-9][0-9]{0,14})\Z").match,
+    2: re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,2})?\Z").match,
+    3: re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,3})?\Z").match,
+}
+_right: Final[dict[str, Callable[[str], object]]] = {code: _right_by_digits[digits] for code, digits in _digits.items()}
 
 
 @lru_cache(maxsize=64)
@@ -118,6 +126,10 @@ class Money:
         except (TypeError, KeyError):
             said = f'expected {{"amount": "12.50", "currency": "CNY"}}, but got {_kind(value)}'
             raise Refused("bad_money", said) from None
+        if type(text) is type(currency) is str:
+            fits = _right.get(currency)
+            if fits is not None and fits(text) is not None:
+                return cls(Decimal(text), currency)
         amount = parse_amount(text)
         _check_decimals(text, currency)
         return cls(amount, currency)
@@ -173,6 +185,8 @@ class Amount:
     @classmethod
     def from_wire(cls, value: object) -> Amount:
         """Raises Refused `bad_money`."""
+        if type(value) is str and _amount_fits(value) is not None:
+            return cls(Decimal(value))
         if type(value) is dict:
             money = Money.from_wire(value)
             return cls(money.amount, money.currency)
@@ -186,6 +200,11 @@ class Amount:
 
     def money(self, currency: str) -> Money:
         """This amount as money of the document. Raises Refused `bad_money` if it is of another currency or too fine."""
+        self.check(currency)
+        return Money(self.value, currency)
+
+    def check(self, currency: str) -> None:
+        """Raises Refused `bad_money` if it is of another currency than the document's, or too fine for it."""
         if self.currency is not None and self.currency != currency:
             raise Refused(
                 "bad_money",
@@ -193,8 +212,8 @@ class Amount:
                 "with `rate` where the invoice is in another",
             )
         if self.currency is None:
-            _check_decimals(format(self.value, "f"), currency)
-        return Money(self.value, currency)
+            text = str(self.value)
+            _check_decimals(format(self.value, "f") if "E" in text else text, currency)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Amount) and self.value == other.value and self.currency == other.currency

@@ -97,9 +97,14 @@ def schema_hook(kind: type) -> dict[str, Any]:
     raise NotImplementedError(f"no payload may hold {kind}")
 
 
+def is_positive(value: Decimal) -> bool:
+    """Whether 0 < value <= 10^12, as a rate or a quantity must be."""
+    return value.is_finite() and 0 < value <= _MOST
+
+
 def positive(value: Decimal, field: str) -> None:
-    """Raises Refused `bad_field` unless 0 < value <= 10^12 (a rate or a quantity)."""
-    if not value.is_finite() or not 0 < value <= _MOST:
+    """Raises Refused `bad_field` unless `is_positive`."""
+    if not is_positive(value):
         raise Refused("bad_field", f"expected a number above 0 and at most 10^12, but got {str(value)[:40]}", field)
 
 

@@ -90,6 +90,40 @@ def check_plausible(data: object, plan: Plan, today: int, path: str = "$") -> No
 
     `today` is the event's day as an ordinal (date.toordinal). Raises Refused `bad_field`, `personal_id`, `absurd_date`.
     """
+    if not _plainly_fine(data, plan, today):
+        _check(data, plan, today, path)
+
+
+def _plainly_fine(data: object, plan: Plan, today: int) -> bool:
+    """Whether nothing needs a closer look. Most events are such, and places are worked out for the others alone."""
+    for name in plan.ids:
+        value = getattr(data, name)
+        if value is not None and plainly_fine(value) is None:
+            return False
+    for name, earliest, latest in plan.dates:
+        day = getattr(data, name)
+        if day is not None and (day.year < earliest or day.toordinal() - today > latest):
+            return False
+    return not plan.nested or _parts_plainly_fine(data, plan, today)
+
+
+def _parts_plainly_fine(data: object, plan: Plan, today: int) -> bool:
+    for name in plan.id_lists:
+        for value in getattr(data, name) or ():
+            if plainly_fine(value) is None:
+                return False
+    for name, part_plan in plan.parts:
+        part = getattr(data, name)
+        if part is not None and not _plainly_fine(part, part_plan, today):
+            return False
+    for name, part_plan in plan.part_lists:
+        for part in getattr(data, name) or ():
+            if not _plainly_fine(part, part_plan, today):
+                return False
+    return True
+
+
+def _check(data: object, plan: Plan, today: int, path: str) -> None:
     for name in plan.ids:
         value = getattr(data, name)
         if value is not None and plainly_fine(value) is None:
@@ -110,10 +144,10 @@ def _check_nested(data: object, plan: Plan, today: int, path: str) -> None:
     for name, part_plan in plan.parts:
         part = getattr(data, name)
         if part is not None:
-            check_plausible(part, part_plan, today, f"{path}.{name}")
+            _check(part, part_plan, today, f"{path}.{name}")
     for name, part_plan in plan.part_lists:
         for at, part in enumerate(getattr(data, name) or ()):
-            check_plausible(part, part_plan, today, f"{path}.{name}[{at}]")
+            _check(part, part_plan, today, f"{path}.{name}[{at}]")
 
 
 def _date_message(day: date, earliest: int, latest: int) -> str:

@@ -19,11 +19,14 @@ from services.chassis.refold import refold_subject, refold_to
 from services.chassis.runtime import Runtime
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from services.gateway.handlers import gateway_service
+from services.gateway.settings import GatewaySettings
 from services.profiles.handlers import profiles_service
 from services.profiles.settings import ProfilesSettings
 
 SERVICES: dict[str, Callable[[], tuple[Service, Settings]]] = {
     "alerts": lambda: (alerts_service((settings := AlertsSettings()).rules), settings),
+    "gateway": lambda: (gateway_service(), GatewaySettings()),
     "profiles": lambda: (profiles_service((settings := ProfilesSettings()).days), settings),
 }
 

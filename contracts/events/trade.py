@@ -19,6 +19,7 @@ from contracts.payload import (
     Payload,
     Text,
     above_zero,
+    is_positive,
     not_negative,
     positive,
 )
@@ -196,32 +197,31 @@ class SourceCompleted(TradeFact, frozen=True, kw_only=True):
 def check_lines(lines: list[Line] | None, currency: str) -> None:
     """Quantities above zero and amounts of the document's currency. Raises Refused."""
     for at, line in enumerate(lines or ()):
-        positive(line.quantity, f"$.lines[{at}].quantity")
+        if not is_positive(line.quantity):
+            positive(line.quantity, f"$.lines[{at}].quantity")
         if line.amount is not None:
-            _in_currency(line.amount, currency, f"$.lines[{at}].amount")
+            try:
+                line.amount.check(currency)
+            except Refused as refused:
+                raise refused.at(f"$.lines[{at}].amount") from None
 
 
 def check_applied(parts: list[AppliedTo] | tuple[AppliedTo, ...], currency: str | None) -> Decimal:
     """The sum of the parts, in the document's currency if that is known. Raises Refused."""
     used = Decimal(0)
     for at, part in enumerate(parts):
-        field = f"$.applied_to[{at}].amount"
         if part.amount.value <= 0:
             raise Refused(
                 "bad_money",
                 f"{part.amount.value} is applied; expected more than zero, payment.reversed takes back",
-                field,
+                f"$.applied_to[{at}].amount",
             )
         if currency is not None:
-            _in_currency(part.amount, currency, field)
-        if part.rate is not None:
+            try:
+                part.amount.check(currency)
+            except Refused as refused:
+                raise refused.at(f"$.applied_to[{at}].amount") from None
+        if part.rate is not None and not is_positive(part.rate):
             positive(part.rate, f"$.applied_to[{at}].rate")
         used += part.amount.value
     return used
-
-
-def _in_currency(amount: Amount, currency: str, field: str) -> None:
-    try:
-        amount.money(currency)
-    except Refused as refused:
-        raise refused.at(field) from None

@@ -18,7 +18,7 @@ from deploy.local.paths import Home
 from deploy.local.stack import Stack, place_of
 from deploy.local.state import MAILBOX, forget, register
 
-SERVICES = ("profiles", "alerts")
+SERVICES = ("gateway", "profiles", "alerts")
 READY_S = 60.0
 GRACE_S = 30.0
 _LOG_LINES = 20

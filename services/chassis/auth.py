@@ -4,6 +4,7 @@ call what.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,7 @@ from .problems import Problem
 from .settings import Settings
 
 _LONGEST: Final = 8192
+_REMEMBERED: Final = 1000
 
 
 class Role(StrEnum):
@@ -54,6 +56,15 @@ class Caller:
         return not self.roles.isdisjoint(roles)
 
 
+@dataclass(frozen=True, slots=True)
+class _Good:
+    """A token that was checked: with which key, and until when (seconds since 1970) it would be found good again."""
+
+    claims: dict[str, Any]
+    key: jwt.PyJWK
+    until: float
+
+
 class Verifier:
     """Turns an `Authorization` header into a `Caller`.
 
@@ -66,6 +77,8 @@ class Verifier:
         self._leeway = settings.auth_leeway_seconds
         self._claim = settings.auth_roles_claim.split(".")
         self._keys = keys or Keys(settings.jwks, seconds=settings.auth_jwks_seconds)
+        # A system sends the same token for hours, and checking it costs more than most requests do.
+        self._good: dict[str, _Good] = {}
 
     async def caller(self, authorization: str | None) -> Caller:
         """The caller behind the header.
@@ -74,7 +87,7 @@ class Verifier:
         """
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise _unauthorised(
+            raise unauthorised(
                 None, "Send a token in the header Authorization: Bearer …; locally, `rapport token` makes one."
             )
         claims = await self._claims(token.strip())
@@ -82,19 +95,27 @@ class Verifier:
 
     async def _claims(self, token: str) -> dict[str, Any]:
         if len(token) > _LONGEST:
-            raise _unauthorised("invalid_token", "The token is longer than 8 KB; ask for one with fewer claims.")
+            raise unauthorised("invalid_token", "The token is longer than 8 KB; ask for one with fewer claims.")
+        good = self._good.get(token)
+        # A key that its issuer has withdrawn is none here either: it is asked for each time.
+        if good is not None and time.time() < good.until and await self._keys.key(str(good.key.key_id)) is good.key:
+            return good.claims
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError as failure:
-            raise _unauthorised("invalid_token", "The token is not a signed JWT; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token is not a signed JWT; sign in again.") from failure
         if header.get("alg") not in ALGORITHMS or not isinstance(header.get("kid"), str):
-            raise _unauthorised("invalid_token", "The token is not signed in a way accepted here; sign in again.")
+            raise unauthorised("invalid_token", "The token is not signed in a way accepted here; sign in again.")
         key = await self._keys.key(header["kid"])
         if key is None:
-            raise _unauthorised(
+            raise unauthorised(
                 "invalid_token", "The token is signed with a key its issuer does not know; sign in again."
             )
-        return self._checked(token, key)
+        claims = self._checked(token, key)
+        if len(self._good) >= _REMEMBERED:
+            self._good.clear()
+        self._good[token] = _Good(claims, key, float(claims["exp"]) + self._leeway)
+        return claims
 
     def _checked(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         try:
@@ -109,13 +130,13 @@ class Verifier:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError as failure:
-            raise _unauthorised("invalid_token", "The token has run out; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token has run out; sign in again.") from failure
         except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as failure:
-            raise _unauthorised(
+            raise unauthorised(
                 "invalid_token", "The token was issued by someone else or for another system; sign in here."
             ) from failure
         except jwt.PyJWTError as failure:
-            raise _unauthorised("invalid_token", "The token is damaged or incomplete; sign in again.") from failure
+            raise unauthorised("invalid_token", "The token is damaged or incomplete; sign in again.") from failure
         return claims
 
 
@@ -131,7 +152,8 @@ def roles_in(claims: Mapping[str, Any], path: Iterable[str]) -> frozenset[Role]:
     return frozenset(Role(word) for word in words if isinstance(word, str) and word in known)
 
 
-def _unauthorised(error: str | None, detail: str) -> Problem:
+def unauthorised(error: str | None, detail: str) -> Problem:
+    """401 with the challenge that goes with it; `error` as RFC 6750 names it, None where no token was sent."""
     # The challenge of RFC 6750, section 3: without a token it names no error.
     challenge = 'Bearer realm="rapport"' + (f', error="{error}"' if error else "")
     return Problem(401, error or "token_missing", detail, headers={"WWW-Authenticate": challenge})

@@ -195,8 +195,9 @@ class Runtime:
             await self._part(admin)
             return
         await start
-        assert self.relay and self.intake and self.clock  # noqa: S101 - set by _start
-        parts: list[Worker] = [self.intake, self.clock, *workers, self.relay]
+        # A service that takes no events has neither intake nor clock, one that folds nothing has nothing to relay.
+        made = (self.intake, self.clock, *workers, self.relay)
+        parts: list[Worker] = [part for part in made if part is not None]
         running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         beats = asyncio.create_task(self._beat(), name="beat")
         anchors = asyncio.create_task(self.trail.run(), name="anchors")
@@ -247,8 +248,14 @@ class Runtime:
         return producer
 
     async def _start(self, admin: AIOKafkaAdminClient) -> None:
-        settings = self.settings
         await _patiently(admin.start)
+        if self.service.handlers:
+            self._relay()
+        if self.service.topics():
+            self._read(admin)
+
+    def _relay(self) -> None:
+        settings = self.settings
         self.relay = Relay(
             self.db,
             self._producer,
@@ -259,6 +266,9 @@ class Runtime:
             poll_ms=settings.outbox_poll_ms,
         )
         self.applier.hand = self.relay.hand
+
+    def _read(self, admin: AIOKafkaAdminClient) -> None:
+        settings = self.settings
         broker = KafkaBroker(
             settings.kafka_bootstrap.split(","),
             security=faststream_security(settings),

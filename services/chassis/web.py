@@ -7,7 +7,7 @@ no route, stops the start: nothing can be reached by oversight.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final
@@ -45,6 +45,7 @@ class _Rule:
     template: str
     roles: frozenset[Role] | None
     subject: str | None
+    recorded: bool
 
 
 # Endpoints that show personal data, each with the path parameter that holds whose (declared in `api.py` beside the
@@ -61,13 +62,15 @@ def create_app(
     metrics: Metrics,
     trail: Trail,
     personal: Personal | None = None,
+    unrecorded: Collection[Endpoint] = (),
     verifier: Verifier | None = None,
 ) -> FastAPI:
     """The service's HTTP application.
 
     Every call but health and metrics needs a bearer token with a role that `access` names for it. Calls that are not
-    reads, and reads that `personal` names, leave a row in the audit trail before they are carried out. `app.state`
-    holds `settings`, `health`, `metrics`, `trail` and `access` (with the shared addresses). Raises AccessTableError.
+    reads, and reads that `personal` names, leave a row in the audit trail before they are carried out; those that
+    `unrecorded` names do not, because what they bring is a record of itself. `app.state` holds `settings`, `health`,
+    `metrics`, `trail` and `access` (with the shared addresses). Raises AccessTableError.
     """
     rules: dict[tuple[str, Callable[..., Any]], _Rule] = {}
     app = FastAPI(
@@ -83,7 +86,7 @@ def create_app(
     app.include_router(_shared_routes(settings))
     for router in routers:
         app.include_router(router)
-    rules |= _rules(app, personal or {})
+    rules |= _rules(app, personal or {}, unrecorded)
     templates = {endpoint: rule.template for (_, endpoint), rule in rules.items()}
     problems.install(app)
     app.add_middleware(
@@ -101,7 +104,9 @@ def create_app(
     return app
 
 
-def _rules(app: FastAPI, personal: Personal) -> dict[tuple[str, Callable[..., Any]], _Rule]:
+def _rules(
+    app: FastAPI, personal: Personal, unrecorded: Collection[Endpoint]
+) -> dict[tuple[str, Callable[..., Any]], _Rule]:
     table: Access = app.state.access
     rules: dict[tuple[str, Callable[..., Any]], _Rule] = {}
     faults: list[str] = []
@@ -120,12 +125,14 @@ def _rules(app: FastAPI, personal: Personal) -> dict[tuple[str, Callable[..., An
                 faults.append(f"{method} {at[1]} shares its function with another route: give each a function")
             subject = personal.get(at)
             roles = None if open_to_all else table.get(at, frozenset())
-            rules[method, context.original_route.endpoint] = _Rule(at[1], roles, subject)
+            recorded = at not in unrecorded and (method not in _READS or subject is not None)
+            rules[method, context.original_route.endpoint] = _Rule(at[1], roles, subject, recorded)
     faults += [
         f"ACCESS names {method} {path}, which is no route: remove or correct the line" for method, path in unused
     ]
     known = {(method, rule.template) for (method, _), rule in rules.items()}
     faults += [f"PERSONAL names {at[0]} {at[1]}, which is no route" for at in personal if at not in known]
+    faults += [f"`unrecorded` names {at[0]} {at[1]}, which is no route" for at in unrecorded if at not in known]
     if faults:
         raise AccessTableError("; ".join(sorted(faults)))
     return rules
@@ -142,7 +149,7 @@ def _authoriser(rules: Mapping[tuple[str, Callable[..., Any]], _Rule], trail: Tr
         if rule is None or rule.roles is None or caller.roles.isdisjoint(rule.roles):
             _LOG.info("web.forbidden", who=caller.subject, method=request.method, route=rule and rule.template)
             raise forbidden(caller, (rule and rule.roles) or frozenset())
-        if request.method in _READS and rule.subject is None:
+        if not rule.recorded:
             return
         ids = {name: str(value) for name, value in request.path_params.items()}
         await trail.record(

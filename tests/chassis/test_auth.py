@@ -22,6 +22,7 @@ from services.chassis.keys import Keys, usable
 from services.chassis.problems import Problem
 from services.chassis.settings import LOCAL_ISSUER, Settings
 from services.chassis.tokens import LocalIssuer, public_key
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -98,6 +99,29 @@ async def test_clocks_may_differ_by_the_leeway_and_no_more(settings: Settings, i
     verifier = Verifier(settings)
     assert await verifier.caller(f"Bearer {signed(settings, exp=int(time.time()) - 20)}")
     await refusal(verifier, f"Bearer {signed(settings, exp=int(time.time()) - 40)}")
+
+
+async def test_a_token_that_was_good_once_is_refused_after_its_end_and_when_its_key_is_withdrawn(
+    tmp_path: Path, settings: Settings, issuer: LocalIssuer
+) -> None:
+    strict = Settings(home=tmp_path, auth_leeway_seconds=0)
+    verifier = Verifier(strict, Keys(strict.jwks, seconds=0.05))
+
+    async def is_refused(token: str) -> bool:
+        try:
+            assert (await verifier.caller(f"Bearer {token}")).subject == "wang"
+        except Problem as refused:
+            assert refused.code == "invalid_token"
+            return True
+        return False
+
+    short, long = issuer.issue("wang", [Role.AGENT], seconds=2), issuer.issue("wang", [Role.AGENT])
+    assert not await is_refused(short) and not await is_refused(short)
+    await until(lambda: is_refused(short), "its end")
+    assert not await is_refused(long) and not await is_refused(long)
+    issuer.rotate()
+    issuer.rotate()
+    await until(lambda: is_refused(long), "the withdrawn key to be noticed")
 
 
 def _part(value: object) -> str:

@@ -10,7 +10,7 @@ import pytest
 from contracts.asyncapi import document
 from contracts.registry import MODELS, TOPICS, consumed_by, produced_by
 
-SERVICES = ["alerts", "profiles"]
+SERVICES = ["alerts", "gateway", "profiles"]
 
 
 def references(node: Any) -> Iterator[str]:

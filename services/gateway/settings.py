@@ -1,0 +1,45 @@
+"""What the gateway is told from outside, beside what every service is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from services.chassis.settings import Settings, setting
+
+
+class GatewaySettings(Settings):
+    """Settings of the gateway; see services/SETTINGS.md."""
+
+    SERVICE: ClassVar[str] = "gateway"
+
+    http_max_body_bytes: int = setting(
+        4_000_000, "A longer request is refused with 413; several smaller ones do as well.", unit="bytes", ge=1024
+    )
+    gateway_batch_events: int = setting(
+        5_000, "Events in one request at most; more are refused with 413.", unit="events", ge=1
+    )
+    gateway_held_bytes: int = setting(
+        32_000_000,
+        "Bodies of requests that are read or wait for the broker's word, all together, at most; a request beyond it is "
+        "answered 429. The process needs some four times as much memory.",
+        unit="bytes",
+        ge=1024,
+    )
+    gateway_slow_ms: int = setting(
+        2_000,
+        "While something is sent and the broker has not said a word for so long, new requests are answered 429.",
+        unit="ms",
+        ge=50,
+    )
+    gateway_answer_seconds: int = setting(
+        20, "A request that has waited so long for the broker's word is answered 503.", unit="s", ge=1
+    )
+    gateway_record_batch_bytes: int = setting(
+        256_000, "Records of a partition sent in one go at most.", unit="bytes", ge=1024, le=900_000
+    )
+    gateway_sources_seconds: int = setting(
+        2, "How often sources are read again, and what was heard of them is stored.", unit="s", ge=1
+    )
+    gateway_silence_least_seconds: int = setting(
+        900, "A source is never called silent before, however short its usual gap is.", unit="s", ge=1
+    )

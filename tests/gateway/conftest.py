@@ -1,0 +1,17 @@
+"""One gateway for all tests that look only at customers of their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from deploy.local.stack import Stack
+from tests.gateway.gatekit import House, house
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with house(stack.kafka, stack.mongo, tmp_path_factory.mktemp("home"), gateway_sources_seconds=1) as opened:
+        yield opened
