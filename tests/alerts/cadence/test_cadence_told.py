@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.alerts.model.cadence.decision import crossed, deadline
@@ -154,6 +154,7 @@ def waited_day_by_day(days: list[date], timeline: list[Dated], until: date) -> l
     return list(found.values())
 
 
+@settings(deadline=None)
 @given(gaps=histories, timeline=timelines())
 def test_the_history_told_at_once_has_the_alarms_of_one_purchase_at_a_time(
     gaps: list[int], timeline: list[Dated]
