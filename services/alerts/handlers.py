@@ -82,12 +82,19 @@ def alerts_service(rules: Rules) -> Service:
     service.on(staff.StaffLeft, STAFF)(staff_left)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
     decided.register(service)
-    service.due(ITEMS)(partial(item_due, rules))
-    service.due(RHYTHMS)(partial(rhythm_due, rules))
-    service.due(ACCOUNTS)(partial(account_due, rules))
-    service.due(CREDIT)(partial(credit_due, rules))
+    _deadlines(service, rules)
     service.after_refold(ACCOUNTS)(partial(compare, rules))
     service.eraser = partial(profile_erased, rules)
     service.exporter = export
     service.opening = partial(learn, rules)
     return service
+
+
+def _deadlines(service: Service, rules: Rules) -> None:
+    # What was bought and what was paid: without word of it, silence says nothing of a customer.
+    service.supply("purchases", *BOUGHT)
+    service.supply("payments", trade.PaymentReceived, trade.PaymentApplied)
+    service.due(ITEMS, rests_on="payments")(partial(item_due, rules))
+    service.due(RHYTHMS, rests_on="purchases")(partial(rhythm_due, rules))
+    service.due(ACCOUNTS)(partial(account_due, rules))
+    service.due(CREDIT, rests_on="payments")(partial(credit_due, rules))
