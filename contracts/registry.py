@@ -10,11 +10,11 @@ from typing import Any, Final, Literal
 import msgspec
 import yaml
 
-from contracts.events import alerts, customers, lifecycle, profiles, sales, staff, trade
+from contracts.events import alerts, customers, lifecycle, profiles, sales, settings, staff, trade
 from contracts.payload import Payload
 from contracts.refusal import Refused
 
-_MODULES: Final = (customers, staff, trade, sales, profiles, lifecycle, alerts)
+_MODULES: Final = (customers, staff, trade, sales, profiles, lifecycle, alerts, settings)
 _DURATION: Final = re.compile(r"([0-9]+)(d|h|m)")
 _UNIT_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000}
 _versioned = re.compile(r"(.+)\.v([0-9]+)").fullmatch

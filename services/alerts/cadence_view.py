@@ -13,7 +13,7 @@ from services.alerts.model.cadence.course import Course, stretch, waiting
 from services.alerts.model.cadence.decision import judge, reach
 from services.alerts.model.rules import purchase_slowdown
 from services.alerts.store import RhythmCard
-from services.alerts.views_cadence import ActivityView, AlarmView, CadenceView
+from services.alerts.views_cadence import ActivityView, AlarmView, CadenceView, ClosureView
 
 _FEW = 0.01  # of all gaps reach further than what is shown
 _DAY = timedelta(days=1)
@@ -37,6 +37,7 @@ def cadence_view(
         budget=cadence.budget,
         alarm=alarm,
         activity=activity_view(card.silence, churn, today),
+        closures=[ClosureView(first=one.first, last=one.last) for one in card.calendar.closures] or None,
     )
     return shown.model_copy(update=_judged(course, cadence, today)) if rhythm.judged else shown
 
@@ -84,7 +85,8 @@ def _judged(course: Course, cadence: Cadence, today: date) -> dict[str, object]:
 
 
 def _alarm(customer: str, card: RhythmCard, cadence: Cadence, today: date) -> AlarmView | None:
-    found = stretch(card.course) if card.course.rhythm.standing else waiting(card.course, today - _DAY, cadence.times)
+    times = cadence.times_of(card.calendar)
+    found = stretch(card.course) if card.course.rhythm.standing else waiting(card.course, today - _DAY, times)
     if found is None:
         return None
     one = found.episode

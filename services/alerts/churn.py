@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from typing import Final
 
@@ -28,10 +28,9 @@ class Churn:
         self.horizon_days, self.threshold, self.least_purchases = horizon_days, threshold, least_purchases
         self.timeline: tuple[Dated, ...] = ()
 
-    @property
-    def terms(self) -> Terms:
-        """As they stand now."""
-        return Terms(self.timeline, self.horizon_days, self.threshold, self.least_purchases)
+    def terms(self, closed: Callable[[date], Collection[date]]) -> Terms:
+        """As they stand now; `closed` are the days that do not count in a silence that opens on a day."""
+        return Terms(self.timeline, self.horizon_days, self.threshold, self.least_purchases, closed)
 
     @property
     def latest(self) -> date:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from contracts.envelope import Event
-from contracts.events import alerts, lifecycle, profiles, staff, trade
+from contracts.events import alerts, lifecycle, profiles, settings, staff, trade
 from contracts.payload import Payload
 from services.alerts import decided
 from services.alerts.folds.books import (
@@ -22,7 +22,14 @@ from services.alerts.folds.books import (
     payment_reversed,
 )
 from services.alerts.folds.colleagues import staff_left, staff_told
-from services.alerts.folds.customers import account_due, limit_changed, owner_changed, profile_changed, profile_erased
+from services.alerts.folds.customers import (
+    account_due,
+    calendar_set,
+    limit_changed,
+    owner_changed,
+    profile_changed,
+    profile_erased,
+)
 from services.alerts.folds.orders import ORDERED
 from services.alerts.folds.priors import prior_fitted
 from services.alerts.folds.purchases import BOUGHT
@@ -72,6 +79,7 @@ def alerts_service(rules: Rules) -> Service:
         lifecycle.OwnerChanged: owner_changed,
         lifecycle.LimitChanged: limit_changed,
         lifecycle.ProfileErased: profile_erased,
+        settings.CalendarSet: calendar_set,
     }
     needed = NEEDS | PURCHASES_NEEDED
     for payload, fold in folds.items():
@@ -82,12 +90,19 @@ def alerts_service(rules: Rules) -> Service:
     service.on(staff.StaffLeft, STAFF)(staff_left)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
     decided.register(service)
-    service.due(ITEMS)(partial(item_due, rules))
-    service.due(RHYTHMS)(partial(rhythm_due, rules))
-    service.due(ACCOUNTS)(partial(account_due, rules))
-    service.due(CREDIT)(partial(credit_due, rules))
+    _deadlines(service, rules)
     service.after_refold(ACCOUNTS)(partial(compare, rules))
     service.eraser = partial(profile_erased, rules)
     service.exporter = export
     service.opening = partial(learn, rules)
     return service
+
+
+def _deadlines(service: Service, rules: Rules) -> None:
+    # What was bought and what was paid: without word of it, silence says nothing of a customer.
+    service.supply("purchases", *BOUGHT)
+    service.supply("payments", trade.PaymentReceived, trade.PaymentApplied)
+    service.due(ITEMS, rests_on="payments")(partial(item_due, rules))
+    service.due(RHYTHMS, rests_on="purchases")(partial(rhythm_due, rules))
+    service.due(ACCOUNTS)(partial(account_due, rules))
+    service.due(CREDIT, rests_on="payments")(partial(credit_due, rules))

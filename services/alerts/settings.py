@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import SecretStr, ValidationInfo, field_validator
 
-from services.alerts.cadence import DEFAULT_BUDGET, Cadence, check_country
+from services.alerts.cadence import DEFAULT_BUDGET, Cadence, check_country, closures_in
 from services.alerts.channels.mail import SmtpSettings
 from services.alerts.channels.webhook import Keyring
 from services.alerts.churn import DEFAULT_HORIZON_DAYS, DEFAULT_LEAST_PURCHASES, DEFAULT_THRESHOLD, Churn
@@ -72,6 +72,11 @@ class AlertsSettings(Settings):
     alerts_urgent: Literal["notice", "warning", "serious", "critical"] = setting(
         "serious", "Severity from which an alert waits for no digest."
     )
+    alerts_closed_days: str = setting(
+        "",
+        "The company's own closures, such as `2026-08-03/2026-08-14, 2026-12-24`: they put deadlines off like "
+        "holidays. After a change, refold.",
+    )
     smtp_host: str = setting("127.0.0.1", "Mail server that takes the alerts' mails.")
     smtp_port: int = setting(25, "Its port.", ge=1, le=65535)
     smtp_tls: Literal["none", "starttls", "tls"] = setting("none", "How the mail server is spoken to.")
@@ -118,6 +123,12 @@ class AlertsSettings(Settings):
         check_country(country)
         return country
 
+    @field_validator("alerts_closed_days")
+    @classmethod
+    def _closures_can_be_read(cls, text: str) -> str:
+        closures_in(text)
+        return text
+
     @field_validator("webhook_secrets")
     @classmethod
     def _secrets_can_sign(cls, secrets: SecretStr) -> SecretStr:
@@ -160,6 +171,6 @@ class AlertsSettings(Settings):
             self.zone,
             Params(grace_days=self.grace_days),
             credit=CreditParams(orders=self.alerts_exposure_orders),
-            cadence=Cadence(self.alerts_cadence_budget, self.alerts_holidays),
+            cadence=Cadence(self.alerts_cadence_budget, self.alerts_holidays, closures_in(self.alerts_closed_days)),
             churn=Churn(self.alerts_churn_horizon_days, self.alerts_churn_probability, self.alerts_churn_purchases),
         )

@@ -12,6 +12,7 @@ from services.alerts.model.account import Account
 from services.alerts.model.activity.rate import Params as ActivityParams
 from services.alerts.model.activity.silence import Silence
 from services.alerts.model.alert import Alert
+from services.alerts.model.cadence.closures import Calendar
 from services.alerts.model.cadence.course import Course
 from services.alerts.model.cadence.priors import Priors
 from services.alerts.model.notification import Notification
@@ -48,12 +49,13 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True):
 
 class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A customer's cadence and his open silence, with the ids of all alerts they have caused. `ahead`: the first
-    purchase day known that lies ahead; it does not count before it has come.
+    purchase day known that lies ahead; it does not count before it has come. `calendar`: his own closures.
     """
 
     course: Course = Course()
     silence: Silence = Silence()
     ahead: date | None = None
+    calendar: Calendar = Calendar()
     alerts: tuple[str, ...] = ()
 
 

@@ -35,6 +35,13 @@ class ActivityView(BaseModel):
     lost_since: date | None = None
 
 
+class ClosureView(BaseModel):
+    """Days that do not count, both ends included."""
+
+    first: date
+    last: date
+
+
 class CadenceView(BaseModel):
     """How a customer's rhythm stands at the end of yesterday and with what was bought today.
 
@@ -60,4 +67,5 @@ class CadenceView(BaseModel):
     priors_from: date | None = Field(default=None, description="From when the parameters hold, fitted to all.")
     alarm: AlarmView | None = None
     activity: ActivityView | None = Field(default=None, description="Absent before parameters were fitted.")
+    closures: list[ClosureView] | None = Field(default=None, description="His own, as announced.")
     sentences: list[str] = []

@@ -24,9 +24,11 @@ from .errors import heals
 from .lease import Leases
 from .logtime import Place, service_clock
 from .mongo import Doc
+from .supplies import Supplies
 from .work import Work, tick_work
 
 HOT = 1.5  # seconds after something became due in which rounds follow closely: log time is on its way past it
+WITHHELD_MOST = 10_000  # counted of a kind: more is no other news
 log = structlog.get_logger(__name__)
 
 Partitions = Callable[[], Awaitable[set[Place]]]
@@ -48,10 +50,11 @@ class Clock:
         batch: int = 500,
         poll_ms: int = 1000,
         woken: Callable[[Outcome], None] = lambda _: None,
+        supplies: Supplies | None = None,
     ) -> None:
         self.applier, self.leases, self.partitions = applier, leases, partitions
         self.batch, self.poll, self.woken = batch, poll_ms / 1000, woken
-        self.metrics = applier.metrics
+        self.metrics, self.supplies = applier.metrics, supplies
         self.stopping = False
         self.now: datetime | None = None
         self._wake = asyncio.Event()
@@ -98,7 +101,10 @@ class Clock:
             return 0
         self.metrics.clock_behind.set(max(0.0, (datetime.now(UTC) - self.now).total_seconds()))
         works: list[Work] = []
+        held = await self._held(self.now)
         for kind, tick in self.applier.service.ticks.values():
+            if kind.name in held:
+                continue
             head = cast("Head[Any]", self.applier.service.kinds[kind.head])
             for row in await self.due(kind, self.now):
                 # A head's document is the subject; a part's names it.
@@ -114,6 +120,16 @@ class Clock:
             self.metrics.ticks.inc(outcome.applied)
             self.woken(outcome)
         return len(works)
+
+    async def _held(self, now: datetime) -> set[str]:
+        """The kinds whose moments wait because what they rest on is not delivered."""
+        names = await self.supplies.held(now) if self.supplies is not None else frozenset()
+        kinds = {kind for kind, supply in self.applier.service.rests.items() if supply in names}
+        waiting = [
+            await self.applier.db[kind].count_documents({"due": {"$lt": now}}, limit=WITHHELD_MOST) for kind in kinds
+        ]
+        self.metrics.withheld.set(sum(waiting))
+        return kinds
 
     async def due(self, kind: Kind, now: datetime) -> list[Doc]:
         """What of `kind` is due before `now`, oldest first; examines what it returns and one key more."""

@@ -28,6 +28,7 @@ from .logtime import LogTime
 from .pulse import Pulse
 from .reader import Read, Reader
 from .service import Service
+from .supplies import Heard
 
 HOLD = 1.0  # seconds between polls of a held assignment; aiokafka gives a member up after 300 without
 FETCH_WAIT_MS = 100  # how long the broker sits on an empty fetch: the grain of "read to its end"
@@ -62,9 +63,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         session_ms: int = 10_000,
         max_event_bytes: int = 1_000_000,
         woken: Callable[[Outcome], None] = lambda _: None,
+        heard: Heard | None = None,
     ) -> None:
         self.applier, self.time, self.batch, self.woken = applier, logtime, batch, woken
-        self.reader = Reader(service, logtime, max_event_bytes)
+        self.reader = Reader(service, logtime, max_event_bytes, heard)
         self.metrics = applier.metrics
         self.next: dict[TopicPartition, int] = {}
         self.stopping = False

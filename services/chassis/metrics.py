@@ -146,6 +146,11 @@ class Metrics(MetricSet):
         self.withheld = self.gauge(
             "rapport_deadlines_withheld", "Deadlines that wait because a feed they rest on is silent."
         )
+        self.supply_held = self.gauge(
+            "rapport_supply_sources_silent",
+            "Systems that deliver what rules rest on and are silent for longer than usual; their rules wait.",
+            ("supply",),
+        )
         self.ticks = self.counter("rapport_deadlines_folded_total", "Deadlines folded.")
         self.clock = self.gauge(
             "rapport_clock_seconds", "The service's clock: up to when all feeds are known, in seconds since 1970."

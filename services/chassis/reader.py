@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
 from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from contracts.envelope import Event, decode, encode_data
+from contracts.events.trade import SourceCompleted
 from contracts.refusal import Refused
 from contracts.registry import MODELS, TOPICS, topic_of
 
 from .apply import Position
 from .logtime import LogTime, millis
 from .service import Service
+from .supplies import Heard
 from .work import Dead, Origin, Work, dead_of_record, event_work
 
 STRUCTURED = b"application/cloudevents+json"
@@ -30,12 +34,15 @@ class Read:
 
 
 class Reader:
-    """Records to work: pure but for the log time it moves along."""
+    """Records to work: pure but for the log time it moves along, and the supplies it notes in `heard`."""
 
-    def __init__(self, service: Service, time: LogTime, limit: int) -> None:
+    def __init__(self, service: Service, time: LogTime, limit: int, heard: Heard | None = None) -> None:
         self.handlers = service.handlers
         self.time = time
         self.limit = limit
+        # In a simulation silence is none: its watermarks say what has been delivered.
+        self.supplies = service.supplies if heard is not None and time.mode == "log" else {}
+        self.heard = heard or Heard()
 
     def read(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> Read:
         """Decode a batch. A record that cannot be read becomes a dead letter; one of a type this service does not
@@ -69,12 +76,20 @@ class Reader:
             event = decode(record.value, headers, record.key, received_at=appended)
             _check_topic(event.type, record.topic)
             now = self.time.moment(place, record.timestamp, event.time)
+            self._hear(event, appended)
             handler = self.handlers.get(event.type)
             if handler is not None and not handler.own:
                 out.works.append(event_work(event, handler, now, origin, body_of(given, record.value, event)))
         except Exception as error:  # noqa: BLE001 - whatever a record does to its reader, those behind it are read
             refused = error if isinstance(error, Refused) else Refused("unreadable", f"No event can be read: {error!r}")
             out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))
+
+    def _hear(self, event: Event, appended: datetime) -> None:
+        if names := self.supplies.get(event.type):
+            self.heard.note(names, event.source, appended)
+        elif self.supplies and event.type == SourceCompleted.TYPE:
+            done = cast("SourceCompleted", event.data)
+            self.heard.complete(done.source, done.up_to)
 
     def _not_ours(self, given: dict[str, bytes], topic: str) -> bool:
         # Read from the header alone: another service's events cost no decoding. In a simulation their times move the
@@ -83,6 +98,8 @@ class Reader:
         if stated is None or self.time.mode == "events":
             return False
         kind = stated.decode(errors="replace")
+        if self.supplies and kind == SourceCompleted.TYPE:
+            return False
         return kind not in self.handlers and kind in MODELS and topic_of(kind) == topic
 
 

@@ -39,6 +39,7 @@ from .security import faststream_security, kafka_options, mongo_options
 from .service import Service
 from .sessions import Sessions
 from .settings import Settings
+from .supplies import SUPPLIES, Supplies
 from .trail import MongoStore, Trail
 from .work import event_work
 
@@ -50,6 +51,7 @@ OWN = (
     lease.LEASES,
     sessions.WORKERS,
     OFFSETS,
+    SUPPLIES,
     *trail.COLLECTIONS,
 )
 log = structlog.get_logger(__name__)
@@ -80,6 +82,7 @@ class Runtime:
     applier: Applier
     health: Health
     trail: Trail
+    supplies: Supplies
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     relay: Relay | None = None
     intake: Intake | None = None
@@ -110,7 +113,10 @@ class Runtime:
         health = Health({}, timeout_ms=settings.health_timeout_ms, metrics=metrics)
         trail = Trail(MongoStore(db), settings, metrics)
         leases = Leases(db, own_sessions.holder, settings.lease_ms)
-        runtime = cls(service, settings, metrics, client, db, own_sessions, leases, book, applier, health, trail)
+        supplies = Supplies(db, metrics, service.rests.values(), settings.supply_hold_days)
+        runtime = cls(
+            service, settings, metrics, client, db, own_sessions, leases, book, applier, health, trail, supplies
+        )
         await runtime._prepare()
         health.add("mongo", runtime._mongo_answers)
         return runtime
@@ -288,6 +294,7 @@ class Runtime:
             session_ms=settings.kafka_session_timeout_ms,
             max_event_bytes=settings.max_event_bytes,
             woken=self.wake,
+            heard=self.supplies.heard,
         )
         self.clock = Clock(
             self.applier,
@@ -296,6 +303,7 @@ class Runtime:
             batch=settings.clock_batch,
             poll_ms=settings.clock_poll_ms,
             woken=self.wake,
+            supplies=self.supplies if settings.clock == "log" else None,
         )
         self.intake.ends.moved = self.clock.wake
         self.health.add("kafka", self._kafka_answers)
@@ -315,6 +323,7 @@ class Runtime:
         while True:
             try:
                 await self.sessions.beat()
+                await self.supplies.write()
                 if rounds % 5 == 0:
                     await self.sessions.bury()
                 if rounds % 3600 == 0:

@@ -71,6 +71,8 @@ class Service:
     exporter: Export | None = None
     opening: Opening | None = None  # what its folds rest on beside their desk is read before the first of them
     extra: tuple[Collection, ...] = ()
+    supplies: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what rules rest on, by event type
+    rests: dict[str, str] = field(default_factory=dict)  # by kind: the supply without which its moments wait
     books: tuple[str, ...] = ()  # event types whose ledger rows law keeps after an erasure, without subject
     snapshots: tuple[str, ...] = ()  # compacted topics with content about a subject: a tombstone ends him there
 
@@ -109,10 +111,19 @@ class Service:
 
         return register
 
+    def supply(self, name: str, *payloads: type[Payload]) -> None:
+        """Name what rules rest on: events of these types are it, and systems that deliver it are listened for."""
+        for payload in payloads:
+            self.supplies[payload.TYPE] = (*self.supplies.get(payload.TYPE, ()), name)
+
     def due(
-        self, kind: Head[S] | Part[S]
+        self, kind: Head[S] | Part[S], *, rests_on: str = ""
     ) -> Callable[[Callable[[Desk, str, S], None]], Callable[[Desk, str, S], None]]:
-        """Register what happens when a document's due moment has come. `desk.now` is that moment."""
+        """Register what happens when a document's due moment has come. `desk.now` is that moment. With `rests_on` it
+        waits as long as a system that delivers that supply is unusually silent.
+        """
+        if rests_on:
+            self.rests[kind.name] = rests_on
 
         def register(tick: Callable[[Desk, str, S], None]) -> Callable[[Desk, str, S], None]:
             self.ticks[kind.name] = (kind, tick)
@@ -136,6 +147,12 @@ class Service:
             raise ValueError(
                 f"{self.name} names {', '.join(sorted(unread))} as a feed of its clock and takes no event from there: "
                 "its clock would stand for ever"
+            )
+
+        if unknown := set(self.rests.values()) - {name for names in self.supplies.values() for name in names}:
+            raise ValueError(
+                f"{self.name} has deadlines that rest on {', '.join(sorted(unknown))}, and nothing brings that: "
+                "name its events with service.supply(...)"
             )
 
     def topics(self) -> list[str]:

@@ -121,6 +121,15 @@ class Settings(BaseSettings):
     clock_poll_ms: int = setting(1_000, "How often the clock looks for deadlines that are due.", unit="ms", ge=10)
     clock_batch: int = setting(500, "Deadlines folded in one go at most.", unit="deadlines", ge=1)
 
+    supply_hold_days: int = setting(
+        14,
+        "How long rules wait at most for a system that delivers what they rest on and is silent for longer than usual; "
+        "then it is taken to have ended. 0: they never wait.",
+        unit="days",
+        ge=0,
+        le=366,
+    )
+
     http_host: str = setting("127.0.0.1", "Address the HTTP API listens on; 0.0.0.0 in a container.")
     http_port: int = setting(8080, "Port of the HTTP API; 0 takes a free one.", ge=0, le=65535)
     http_max_body_bytes: int = setting(1_000_000, "A longer request is refused with 413.", unit="bytes", ge=1024)

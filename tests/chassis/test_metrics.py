@@ -33,6 +33,7 @@ def test_labels_are_few_and_never_name_a_customer_or_an_id() -> None:
         "cause",
         "outcome",
         "scope",
+        "supply",
         "part",
         "method",
         "route",

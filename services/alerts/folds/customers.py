@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 from contracts.envelope import Event
-from contracts.events import lifecycle, profiles
+from contracts.events import lifecycle, profiles, settings
+from contracts.refusal import Refused
 from services.alerts.model.account import Account, Grace, with_grace, with_limit, with_owner, with_snapshot
 from services.alerts.model.account import Owned as OwnerFact
+from services.alerts.model.cadence.closures import Closure, with_calendar
 from services.alerts.model.credit import Granted
 from services.alerts.model.facts import FactKey
 from services.alerts.model.rules.receivable_over_limit import Fact, limit_outcome
@@ -15,10 +17,13 @@ from services.alerts.rules import Rules
 from services.alerts.store import (
     ACCOUNTS,
     ITEMS,
+    RHYTHMS,
+    RhythmCard,
 )
 from services.alerts.watch.credit import judge
 from services.alerts.watch.invoice import watch
 from services.alerts.watch.life import hand_over, keep
+from services.alerts.watch.rhythm import calendar_known
 from services.chassis.aggregate import Desk, cause_of
 
 
@@ -73,3 +78,18 @@ def profile_changed(rules: Rules, desk: Desk, event: Event) -> None:
     account = with_snapshot(held, data.name or "", data.revision, data.external_role or "")
     if account is not held:
         keep(desk, rules, account)
+
+
+def calendar_set(rules: Rules, desk: Desk, event: Event) -> None:
+    """The customer's announced closures: his silence on these days says nothing."""
+    if desk.subject == "company" or "/" in desk.subject:
+        raise Refused(
+            "bad_field",
+            f"closures of {desk.subject} are of no single customer; expected a customer's account as subject (those of "
+            "the whole company are the setting RAPPORT_ALERTS_CLOSED_DAYS)",
+            "$.subject",
+        )
+    data = cast("settings.CalendarSet", event.data)
+    held = (desk.get(RHYTHMS) or RhythmCard()).calendar
+    closures = [Closure(first=one.first, last=one.last) for one in data.closures]
+    calendar_known(desk, rules, with_calendar(held, FactKey.of(event), closures), cause_of(event))

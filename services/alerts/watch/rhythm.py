@@ -11,9 +11,10 @@ import msgspec
 
 from services.alerts.model import alert as alerts
 from services.alerts.model.activity import silence as silences
-from services.alerts.model.activity.silence import lost_by
+from services.alerts.model.activity.silence import Terms, lost_by
 from services.alerts.model.alert import Alert
-from services.alerts.model.cadence.course import Stretch, known_day, renewed, retold, stretch, taken
+from services.alerts.model.cadence.closures import Calendar
+from services.alerts.model.cadence.course import Stretch, Times, known_day, renewed, retold, stretch, taken
 from services.alerts.model.cadence.course import waiting as waiting_alarm
 from services.alerts.model.episode import Episode
 from services.alerts.model.purchase import Bought
@@ -24,6 +25,14 @@ from services.alerts.watch.life import follow, told
 from services.chassis.aggregate import Desk
 
 _DAY = timedelta(days=1)
+
+
+def _times(rules: Rules, card: RhythmCard) -> Times:
+    return rules.cadence.times_of(card.calendar)
+
+
+def _terms(rules: Rules, card: RhythmCard) -> Terms:
+    return rules.churn.terms(_times(rules, card).closed)
 
 
 class Found(NamedTuple):
@@ -63,16 +72,16 @@ def _in_turn(card: RhythmCard, one: Bought, today: date, rules: Rules) -> Rhythm
         # Who bought seldom may have an alert that names these purchases; all of them are soon read again.
         course = known_day(held.course, one) if held.silence.count > silences.KEPT_DAYS else None
         return msgspec.structs.replace(held, course=course) if course is not None else None
-    silence = silences.taken(held.silence, one.on, rules.churn.terms)
+    silence = silences.taken(held.silence, one.on, _terms(rules, card))
     if silence is None:
         return None
-    return msgspec.structs.replace(held, course=taken(held.course, one, rules.cadence.times), silence=silence)
+    return msgspec.structs.replace(held, course=taken(held.course, one, _times(rules, card)), silence=silence)
 
 
 def _renewed(card: RhythmCard, today: date, rules: Rules) -> RhythmCard | None:
     """The card under the priors that are known now; None where the purchases have to be read for it."""
-    course = None if _has_come(card, today) else renewed(card.course, rules.cadence.times)
-    silence = silences.renewed(card.silence, rules.churn.terms)
+    course = None if _has_come(card, today) else renewed(card.course, _times(rules, card))
+    silence = silences.renewed(card.silence, _terms(rules, card))
     if course is None or silence is None:
         return None
     return msgspec.structs.replace(card, course=course, silence=silence)
@@ -81,6 +90,14 @@ def _renewed(card: RhythmCard, today: date, rules: Rules) -> RhythmCard | None:
 def rhythm_due(rules: Rules, desk: Desk, key: str, card: RhythmCard) -> None:
     """The day has come on which waiting alone changes something about the rhythm."""
     _look(desk, rules, card, today_of(desk, rules, card), "", by_clock=True)
+
+
+def calendar_known(desk: Desk, rules: Rules, calendar: Calendar, because: str) -> None:
+    """The customer has announced closures: the whole history is told again without these days."""
+    card = desk.get(RHYTHMS) or RhythmCard()
+    if calendar != card.calendar:
+        card = msgspec.structs.replace(card, calendar=calendar)
+        _tell_again(desk, rules, card, today_of(desk, rules, card), because)
 
 
 def priors_changed(rules: Rules, desk: Desk) -> None:
@@ -116,8 +133,8 @@ def _tell_again(
     days = [bought for one in desk.all(PURCHASES).values() if (bought := one.bought) is not None]
     ahead = min((one.on for one in days if one.on > today), default=None)
     come = [next(same) for _, same in groupby(sorted(one for one in days if one.on <= today), key=lambda one: one.on)]
-    course, found = retold(come, rules.cadence.times)
-    silence, lapses = silences.told([one.on for one in come], rules.churn.terms)
+    course, found = retold(come, _times(rules, card))
+    silence, lapses = silences.told([one.on for one in come], _terms(rules, card))
     seldom = [
         churn_risk.episode(desk.subject, one.risk, come[: one.place + 1], ended)
         for one in lapses
@@ -181,7 +198,7 @@ def _lay(
 ) -> None:
     """Store the rhythm with all that follows from it. Bad news waits for the clock, good news does not."""
     today = today_of(desk, rules, card)
-    silent = waiting_alarm(card.course, today - _DAY, rules.cadence.times)
+    silent = waiting_alarm(card.course, today - _DAY, _times(rules, card))
     stretches = [*found.stretches, silent] if silent is not None else found.stretches
     lost = lost_by(card.silence, today - _DAY)
     episodes = [*found.lapses, *(purchase_slowdown.episode(desk.subject, one, lost) for one in stretches)]

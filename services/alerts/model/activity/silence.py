@@ -7,7 +7,7 @@ the parameters that held on it, and days before the first ones by none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
@@ -15,6 +15,7 @@ import msgspec
 
 from services.alerts.model.activity.rate import Activity, Params, after_purchase, expected, folded, p_none
 from services.alerts.model.activity.risk import LEAST_PURCHASES, ChurnRisk, crossing_day
+from services.alerts.model.cadence.decision import put_off
 
 KEPT_DAYS: Final = 12  # with so many days on hand, most customers need no purchase read when parameters change
 UNJUDGED: Final = date.min  # `latest` of whom no parameters have judged yet
@@ -31,13 +32,15 @@ class Dated(msgspec.Struct, frozen=True, kw_only=True):
 
 class Terms(NamedTuple):
     """What decides beside the purchases: parameters by day (sorted; none before the first fit), and from which
-    probability of no purchase in the next `horizon_days` on a customer of so many purchase days is likely lost.
+    probability of no purchase in the next `horizon_days` on a customer of so many purchase days is likely lost; and the
+    days on which nobody buys, for a silence that opens on a given day: they put that off.
     """
 
     timeline: Sequence[Dated] = ()
     horizon_days: int = 91
     threshold: float = 0.9
     least_purchases: int = LEAST_PURCHASES
+    closed: Callable[[date], Collection[date]] = lambda _: ()
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -149,6 +152,8 @@ def _crossed(states: Sequence[Activity], terms: Terms, end: date) -> ChurnRisk |
         if until < begin:
             continue
         day = crossing_day(state, one.params, terms.horizon_days, terms.threshold, terms.least_purchases)
+        if day is not None:
+            day = put_off(state.last, (day - state.last).days, terms.closed(state.last))
         if day is not None and day <= until:
             # Parameters that find the day already past bring it about on the day from which they hold.
             return _risk(state, one.params, max(day, begin), terms)

@@ -77,7 +77,7 @@ def deadline(state: Rhythm, priors: Priors, closed: Collection[date] = _NO_DAYS)
     days = _first(lambda e: surprise(e) >= bar, 2 * int(tail.mean) + 1)
     if days is None or days > (date.max - last).days - len(closed):
         return None
-    return _put_off(last, days, closed)
+    return put_off(last, days, closed)
 
 
 def crossed(state: Rhythm, day: date, priors: Priors, closed: Collection[date] = _NO_DAYS) -> Rhythm:
@@ -131,8 +131,8 @@ def _first(reached: Callable[[int], bool], guess: int) -> int | None:
     return high
 
 
-def _put_off(last: date, days: int, closed: Collection[date]) -> date:
-    """The day on which `days` days that count have passed since `last`."""
+def put_off(last: date, days: int, closed: Collection[date]) -> date:
+    """The day on which `days` days that count have passed since `last`; those in `closed` do not."""
     day = last + timedelta(days=days)
     while (needed := last + timedelta(days=days + _closed_between(last, day, closed))) != day:
         day = needed
