@@ -93,6 +93,7 @@ class Crew:
         was = process.alive(member.ref)
         await asyncio.to_thread(process.stop, member.ref, grace_s=GRACE_S)
         forget(name, place_of(self.stack.home))
+        self._spared(member)
         if not was or time.monotonic() - started > GRACE_S:
             raise DiedError(f"{name} did not stop by itself:\n{member.tail()}")
 
@@ -103,6 +104,12 @@ class Crew:
         await member.watch_no_more()
         await asyncio.to_thread(process.stop, member.ref, grace_s=0, kill=True)
         forget(name, place_of(self.stack.home))
+        self._spared(member)
+
+    def _spared(self, member: Member) -> None:
+        """Leave what it was aimed at, and was not killed at, to its successor."""
+        if member.aim is not None and not member.struck:
+            self.aims[member.name] = [member.aim, *self.aims.get(member.name, [])]
 
     async def strike(self, name: str) -> bool:
         """SIGKILL at any moment, and start it again with the aim it had; returns False where that was quicker."""
@@ -110,8 +117,6 @@ class Crew:
         self.freeze(name, frozen=True)  # so that it is either here or there
         if member.struck:
             return False
-        waiting = self.aims.get(name, [])
-        self.aims[name] = [member.aim, *waiting] if member.aim is not None else waiting
         await self.kill(name)
         self.join(name)
         return True
