@@ -25,6 +25,7 @@ from .apply import Applier, Outcome
 from .ends import Ends
 from .errors import OffsetGoneError
 from .logtime import LogTime
+from .patience import patiently
 from .pulse import Pulse
 from .reader import Read, Reader
 from .service import Service
@@ -66,8 +67,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         heard: Heard | None = None,
     ) -> None:
         self.applier, self.time, self.batch, self.woken = applier, logtime, batch, woken
-        self.reader = Reader(service, logtime, max_event_bytes, heard)
-        self.metrics = applier.metrics
+        self.reader, self.metrics = Reader(service, logtime, max_event_bytes, heard), applier.metrics
         self.next: dict[TopicPartition, int] = {}
         self.stopping = False
         self._told_to_stop = asyncio.Event()
@@ -127,7 +127,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 one.task.cancel()
 
     async def _join(self) -> None:
-        joining, told = asyncio.create_task(started(self)), asyncio.create_task(self._told_to_stop.wait())
+        joining, told = (
+            asyncio.create_task(patiently(self.broker.start)),
+            asyncio.create_task(self._told_to_stop.wait()),
+        )
         try:
             await asyncio.wait({joining, told}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -306,17 +309,3 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self.metrics.count(read.positions[0].topic, outcome.applied, outcome.repeats)
         for dead in outcome.dead:
             self.metrics.dead.labels(dead.origin.topic if dead.origin else "", dead.reason).inc()
-
-
-async def started(intake: Intake) -> None:
-    """Start the consumer, however long the broker is away."""
-    delay = 0.2
-    while True:
-        try:
-            await intake.broker.start()
-        except (KafkaError, OSError) as error:
-            log.warning("intake.no_broker", error=type(error).__name__, next="is RAPPORT_KAFKA_BOOTSTRAP right?")
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 2.0)
-        else:
-            return

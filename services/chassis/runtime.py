@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from typing import Protocol
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
 from pymongo.errors import PyMongoError
@@ -34,6 +33,7 @@ from .ledger import Ledger
 from .logtime import LogTime, Place
 from .metrics import Metrics
 from .mongo import Client, Collection, Database, connect, database, ensure
+from .patience import patiently
 from .relay import Relay
 from .security import faststream_security, kafka_options, mongo_options
 from .service import Service
@@ -254,7 +254,7 @@ class Runtime:
         return producer
 
     async def _start(self, admin: AIOKafkaAdminClient) -> None:
-        await _patiently(admin.start)
+        await patiently(admin.start)
         if self.service.handlers:
             self._relay()
         if self.service.topics():
@@ -361,18 +361,3 @@ class Runtime:
         except PyMongoError as error:
             log.info("stop.no_database", error=type(error).__name__)
         self.client.close()
-
-
-async def _patiently(start: Callable[[], Awaitable[None]]) -> None:
-    delay = 0.2
-    while True:
-        try:
-            await start()
-        except (KafkaError, OSError) as error:
-            log.warning(
-                "start.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
-            )
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 2.0)
-        else:
-            return
