@@ -20,6 +20,7 @@ from services.alerts.model.activity.rate import (
     folded,
     p_none,
     rate,
+    silent_chance,
 )
 from services.alerts.model.activity.risk import LONGEST_DAYS, churn_risk, crossing_day
 
@@ -183,3 +184,12 @@ def test_the_state_is_five_values_however_long_the_history() -> None:
     assert len(Activity.__struct_fields__) == 5
     assert not any(isinstance(getattr(folded(history([7] * 500), 0.1), name), list | tuple | dict)
                    for name in Activity.__struct_fields__)  # fmt: skip
+
+
+def test_the_chance_by_silent_days_is_that_by_dates() -> None:
+    held, today = folded([date(2026, 1, 1), date(2026, 1, 20), date(2026, 3, 2)], 0.09), date(2026, 3, 2)
+    chance = silent_chance(held, params(0.09), 91)
+    for days in range(0, 400, 7):
+        assert chance(days) == p_none(held, params(0.09), today + timedelta(days=days), 91)
+    with pytest.raises(ValueError, match="another decay"):
+        silent_chance(held, params(0.1), 91)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from services.alerts.model.activity.rate import Activity, Params, expected, p_none
+from services.alerts.model.activity.rate import Activity, Params, expected, p_none, silent_chance
 
 LONGEST_DAYS: Final = 3653  # ten years: what has not become likely by then is never said
 LEAST_PURCHASES: Final = 2  # who bought on one day only had no activity that could be lost
@@ -46,8 +46,10 @@ def crossing_day(
     if state.purchases < least_purchases:
         return None
 
+    chance = silent_chance(state, params, horizon_days)
+
     def likely(silent: int) -> bool:
-        return p_none(state, params, state.last + timedelta(days=silent), horizon_days) >= threshold
+        return chance(silent) >= threshold
 
     longest = min(LONGEST_DAYS, (date.max - state.last).days)
     if likely(0) or not likely(longest):
