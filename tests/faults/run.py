@@ -28,7 +28,7 @@ from tests.faults.probe import passes
 from tests.faults.size import evening
 from tests.faults.wait import until
 
-QUIET_S = 120.0
+QUIET_S = 240.0
 MAIL_BATCH = 50  # messages of a channel in flight at most (services/SETTINGS.md, mail_batch)
 AWAY_S = 3.0  # how long a broker or a database stays away
 FIRST = "alerts-1"
@@ -74,7 +74,7 @@ class Run:
         """Wait until everything is read, said, sent and nothing is due."""
         await found.quiet(self.store, self.bus, deadline_s, watch=self.crew.well)
 
-    async def deaths(self, wanted: int, deadline_s: float = 60.0) -> None:
+    async def deaths(self, wanted: int, deadline_s: float = 120.0) -> None:
         """Wait until so many kills have landed in all, or there is nothing left for the service to do."""
         ends = await self.bus.ends(found.TOPICS)
         deadline = time.monotonic() + deadline_s
