@@ -128,7 +128,8 @@ def _verdicts(found: Read, words: Sequence[Word]) -> Verdicts:
             made.append(Verdict(index=one.place, verdict=ACCEPTED, id=given.id, source=given.source))
         else:
             made.append(_unknown(one, word))
-    made.sort(key=lambda verdict: verdict.index)
+    if found.refused:
+        made.sort(key=lambda verdict: verdict.index)
     return Verdicts.of(made)
 
 
