@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ SPEC_VERSION: Final = "1.0"
 _AHEAD: Final = timedelta(hours=24)
 _FIRST_YEAR: Final = 1980
 _NAMES: Final = ("specversion", "id", "source", "type", "subject", "time")
+_plain_id: Final = re.compile(r"[A-Za-z0-9_./:-]{1,512}\Z").match  # most are such; the others are looked at closely
 _trace = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
 _json_type = re.compile(
     r"application/(?!cloudevents)([a-z0-9.+-]+\+)?json\s*(;\s*charset\s*=\s*\"?utf-?8\"?\s*)?", re.I
@@ -37,7 +39,9 @@ class Attributes(NamedTuple):
     traceparent: str | None
 
 
-class _Structured(msgspec.Struct):
+class Structured(msgspec.Struct):
+    """A structured event as it came: nothing of it has been looked at but what kind of JSON it is."""
+
     specversion: str | None = None
     id: str | None = None
     source: str | None = None
@@ -50,7 +54,7 @@ class _Structured(msgspec.Struct):
     data_base64: str | None = None
 
 
-_structured: Final = msgspec.json.Decoder(_Structured)
+_structured: Final = msgspec.json.Decoder(Structured)
 
 
 def read_attributes(given: dict[str, bytes], value: bytes) -> tuple[Attributes, bytes]:
@@ -99,6 +103,11 @@ def read_object(value: bytes | msgspec.Raw) -> tuple[Attributes, bytes]:
         found = _structured.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise json_error(error, bytes(value)) from None
+    return attributes_of(found)
+
+
+def attributes_of(found: Structured) -> tuple[Attributes, bytes]:
+    """The same of an object that was read already, with others in a list. Raises as `read_attributes` does."""
     id_, source, type_, subject, time = found.id, found.source, found.type, found.subject, found.time
     if found.specversion is None or id_ is None or source is None or type_ is None or subject is None or time is None:
         name = next(name for name in _NAMES if getattr(found, name) is None)
@@ -132,8 +141,13 @@ def _bad_version(version: str) -> Refused:
     return Refused("bad_attribute", f"specversion is {version[:20]!r}; expected 1.0", "specversion")
 
 
+@lru_cache(maxsize=1024)
+def _fits_source(source: str) -> bool:
+    return fits(source, MAX_EVENT_ID)  # of few systems, and always the same
+
+
 def _check(given: Attributes) -> None:
-    if fits(given.id, MAX_EVENT_ID) and fits(given.source, MAX_EVENT_ID):
+    if (_plain_id(given.id) or fits(given.id, MAX_EVENT_ID)) and _fits_source(given.source):
         if plainly_fine(given.subject) is not None:
             return
         if fits(given.subject):

@@ -87,7 +87,7 @@ class Gate:
 
     def _send(self, outgoing: Sequence[Outgoing], hold: Hold) -> list[Word]:
         self.sender.require({one.topic for one in outgoing})
-        words = [self.sender.send(one.topic, one.record) for one in outgoing]
+        words = self.sender.send((one.topic, one.record) for one in outgoing)
         for word in set(words):
             hold.share()
             word.add_done_callback(lambda _: hold.release())
@@ -122,14 +122,19 @@ async def _body(headers: Headers, chunks: AsyncIterator[bytes], hold: Hold) -> b
 
 def _verdicts(found: Read, words: Sequence[Word]) -> Verdicts:
     made: list[Verdict] = [*found.refused]
+    taken = {word for word in set(words) if word.done() and word.result() is None}
+    unknown = 0
     for one, word in zip(found.outgoing, words, strict=True):
-        given = one.given
-        if word.done() and word.result() is None:
+        if word in taken:
+            given = one.given
             made.append(Verdict(index=one.place, verdict=ACCEPTED, id=given.id, source=given.source))
         else:
+            unknown += 1
             made.append(_unknown(one, word))
-    made.sort(key=lambda verdict: verdict.index)
-    return Verdicts.of(made)
+    if found.refused:
+        made.sort(key=lambda verdict: verdict.index)
+    refused = len(found.refused)
+    return Verdicts(accepted=len(made) - refused - unknown, refused=refused, unknown=unknown, verdicts=made)
 
 
 def _unknown(one: Outgoing, word: Word) -> Verdict:

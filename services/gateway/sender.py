@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -35,13 +35,15 @@ Connect = Callable[[], Awaitable[AIOKafkaProducer]]
 
 
 class _Lane:
-    """One partition: batches that wait, the last of them still open."""
+    """One partition: batches that wait, the last of them still open, with the word to come on it and its `append`."""
 
-    __slots__ = ("busy", "partition", "topic", "waiting")
+    __slots__ = ("append", "busy", "partition", "topic", "waiting", "word")
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic, self.partition = topic, partition
         self.waiting: deque[tuple[BatchBuilder, Word]] = deque()
+        self.word: Word | None = None
+        self.append: Callable[..., object] = BatchBuilder.append
         self.busy = False
 
 
@@ -85,19 +87,22 @@ class Sender:
             if not self._lanes.get(topic):
                 raise away(f"The broker has no topic {topic} (`rapport topics apply` makes it)")
 
-    def send(self, topic: str, record: Record) -> Word:
-        """Take a record along to a topic that is there (see `require`). Many records share a word."""
-        lanes = self._lanes[topic]
-        lane = lanes[hash_of(record.key) % len(lanes)]
-        waiting = lane.waiting
-        key, value, headers = record
-        if not waiting or waiting[-1][0].append(timestamp=None, key=key, value=value, headers=headers) is None:
-            self._open(lane).append(timestamp=None, key=key, value=value, headers=headers)
-        return waiting[-1][1]
+    def send(self, records: Iterable[tuple[str, Record]]) -> list[Word]:
+        """Take records along to topics that are there (see `require`); the word on each, which many share."""
+        words = []
+        for topic, (key, value, headers) in records:
+            lanes = self._lanes[topic]
+            lane = lanes[hash_of(key) % len(lanes)]
+            if lane.word is None or lane.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                self._open(lane)
+                lane.append(timestamp=None, key=key, value=value, headers=headers)
+            words.append(lane.word)
+        return cast("list[Word]", words)
 
-    def _open(self, lane: _Lane) -> BatchBuilder:
-        builder = self._maker.create_batch()
-        lane.waiting.append((builder, asyncio.get_running_loop().create_future()))
+    def _open(self, lane: _Lane) -> None:
+        builder: BatchBuilder = self._maker.create_batch()
+        lane.word, lane.append = asyncio.get_running_loop().create_future(), builder.append
+        lane.waiting.append((builder, lane.word))
         if not lane.busy:
             if not self._busy:
                 self._heard = time.monotonic()
@@ -106,12 +111,13 @@ class Sender:
             self._idle.clear()
             # In the loop's next turn: by then all records of the request that opens it are there.
             self._go(self._drain(lane))
-        return builder
 
     async def _drain(self, lane: _Lane) -> None:
         try:
             while lane.waiting:
                 builder, word = lane.waiting.popleft()
+                if word is lane.word:
+                    lane.word = None  # it takes no more
                 builder.close()
                 error = await self._ask(lane, builder)
                 if error is None:

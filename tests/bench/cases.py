@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
-from tests.bench import deadlines, latency, million, ordinary, throughput
+from tests.bench import deadlines, gateway, latency, million, ordinary, throughput
 from tests.bench import limit as prepared
 from tests.bench.ground import Ground, Stream, apart
 from tests.bench.load import Load
 from tests.bench.traded import Traded
 
 LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK = "limit", "service", "faststream", "million", "latency", "clock"
-CASES = (LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK)
+GATEWAY = "gateway"
+CASES = (LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK, GATEWAY)
 RULES = "rules"  # asked for by name: the others stay comparable with what was measured before there were three rules
 RULES_LIMIT = f"{RULES} limit"
 
@@ -30,6 +31,7 @@ class Size:
     most: int = 13_000
     rates: tuple[float, ...] = (20.0, 200.0)
     waiting: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    requests: tuple[int, ...] = (500, 1)  # events of one request to the gateway
 
 
 QUICK = Size(rounds=1, seconds=2.0, customers=2_000, many=20_000, warm=4_000, rates=(20.0,), waiting=(100, 1_000))
@@ -132,6 +134,17 @@ class Run:
                 self.keep(f"{way} p99 {rate:g}", times.p99)
                 self.keep(f"{way} x {rate:g}", times.p99 / seen.commit)
             self.keep(f"mail above {rate:g}", seen.mailed.p99 - seen.raised.p99)
+
+    async def gateway(self) -> None:
+        """The gateway and a bare producer, window by window in turn, for each size of a request."""
+        load, seconds = Load("gate", self.size.customers, self.day), self.size.seconds / 6
+        for events in self.size.requests:
+            async with gateway.asked(self.ground, load, events) as ask:
+                for _ in range(3):
+                    bare, seen = await gateway.producer(self.ground, load, events, seconds), await ask(seconds)
+                    self.keep(f"{GATEWAY} {events}", seen.micros)
+                    self.keep(f"producer {events}", bare.micros)
+                    self.keep(f"{GATEWAY} rate {events}", seen.rate)
 
     async def clock(self) -> None:
         """The clock's query, once: what it examines does not vary."""

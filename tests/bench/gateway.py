@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -27,8 +28,13 @@ from tests.bench.ground import TRADE, Ground, apart
 from tests.bench.load import Load, record, sized
 
 BATCH_BYTES = 256_000  # RAPPORT_GATEWAY_RECORD_BATCH_BYTES
-DIFFERENT = 20_000  # events that are made before the measurement; they are said again and again
+DIFFERENT = (
+    10_000  # events that are made before the measurement, of batches 1,000 at most; they are said again and again
+)
 WARM_S = 1.0
+
+
+Ask = Callable[[float], Awaitable["Cost"]]
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,9 @@ class Cost:
     rate: float
 
 
-async def gateway(ground: Ground, load: Load, size: int, seconds: float) -> Cost:
-    """A process of the gateway, asked with batches of `size` by one sender."""
+@asynccontextmanager
+async def asked(ground: Ground, load: Load, size: int) -> AsyncIterator[Ask]:
+    """A process of the gateway, to be asked for so many seconds with batches of `size` by one sender."""
     bodies = [b"[" + b",".join(map(written, some)) + b"]" for some in batches(load, size)]
     token = LocalIssuer(Settings(home=ground.stack.home)).issue("bench", [Role.SYSTEM])
     env = {"RAPPORT_MONGO_DATABASE_PREFIX": ground.name(), "RAPPORT_LOG_LEVEL": "warning"}
@@ -50,8 +57,12 @@ async def gateway(ground: Ground, load: Load, size: int, seconds: float) -> Cost
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/cloudevents-batch+json"}
         async with httpx.AsyncClient(base_url=running.url, headers=headers, timeout=60) as client:
             process = psutil.Process(running.process.pid)
-            await _asked(client, process, bodies, size, WARM_S)
-            return await _asked(client, process, bodies, size, seconds)
+
+            async def ask(seconds: float) -> Cost:
+                await _asked(client, process, bodies, size, WARM_S)
+                return await _asked(client, process, bodies, size, seconds)
+
+            yield ask
     finally:
         await asyncio.to_thread(services.stop, [running], ground.stack)
         await ground.client.drop_database(f"{env['RAPPORT_MONGO_DATABASE_PREFIX']}_gateway")
@@ -113,7 +124,7 @@ async def _said(producer: AIOKafkaProducer, batches: Sequence[Sequence[Record]],
 
 def batches(load: Load, size: int) -> list[list[Event]]:
     """The events in batches of that size."""
-    events = list(load.events(0, max(size, DIFFERENT // size * size)))
+    events = list(load.events(0, min(1000, max(1, DIFFERENT // size)) * size))
     return [events[at : at + size] for at in range(0, len(events), size)]
 
 

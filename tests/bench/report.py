@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.cases import FASTSTREAM, LIMIT, MILLION, RULES, RULES_LIMIT, SERVICE, Run
+from tests.bench.cases import FASTSTREAM, GATEWAY, LIMIT, MILLION, RULES, RULES_LIMIT, SERVICE, Run
 from tests.bench.load import VALUE_BYTES
 from tests.bench.table import Bound, Line, Table
 
@@ -21,6 +21,7 @@ def table(run: Run) -> Table:
     _memory(out, run)
     _latency(out, run)
     _clock(out, run)
+    _gateway(out, run)
     return out
 
 
@@ -113,3 +114,22 @@ def _clock(out: Table, run: Run) -> None:
         most = max(looked.keys, looked.documents)
         out.add(part, Line(f"{of}: examined", "keys", (float(most),), ("≤", float(looked.returned + 1))))
         out.add(part, Line(f"{of}: time, median", "ms", (looked.ms,), digits=2))
+
+
+def _gateway(out: Table, run: Run) -> None:
+    part = "The gateway"
+    if any(run.of(f"{GATEWAY} {events}") for events in run.size.requests):
+        out.note(
+            part,
+            "Processor time of its process for an event, one request after another, beside that of a process in which "
+            "a bare idempotent aiokafka producer says the same records in the same batches, with the gateway's own "
+            "settings. Windows of the two in turn; ratios are made window by window.",
+        )
+    for events in run.size.requests:
+        wanted: Bound | None = ("≤", 2.0) if events >= 500 else None
+        said = f"{events:,} in a request"
+        out.add(part, Line(f"gateway, {said}", "µs an event", run.of(f"{GATEWAY} {events}"), digits=1))
+        out.add(part, Line(f"bare producer, {said}", "µs an event", run.of(f"producer {events}"), digits=1))
+        ratio = run.ratio(f"{GATEWAY} {events}", f"producer {events}")
+        out.add(part, Line(f"gateway / bare producer, {said}", "ratio", ratio, wanted, 2))
+        out.add(part, Line(f"gateway, one sender, {said}", "events/s", run.of(f"{GATEWAY} rate {events}")))

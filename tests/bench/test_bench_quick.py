@@ -18,7 +18,13 @@ def measured() -> tuple[str, Table]:
 
 def test_every_case_yields_figures(measured: tuple[str, Table]) -> None:
     _, table = measured
-    assert set(table.parts) == {"Throughput", "Memory of the service's process", "Latency", "The clock's query"}
+    assert set(table.parts) == {
+        "Throughput",
+        "Memory of the service's process",
+        "Latency",
+        "The clock's query",
+        "The gateway",
+    }
     lines = [line for lines in table.parts.values() for line in lines]
     assert {line.unit for line in lines} >= {"events/s", "ratio", "MB", "ms", "empty commits", "keys"}
     assert all(min(line.values) > 0 for line in lines if line.unit in ("events/s", "ratio", "empty commits"))

@@ -46,13 +46,6 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
     unknown: int
     verdicts: Sequence[Verdict]
 
-    @classmethod
-    def of(cls, verdicts: Sequence[Verdict]) -> Verdicts:
-        """Counted."""
-        refused = sum(one.verdict == REFUSED for one in verdicts)
-        unknown = sum(one.verdict == UNKNOWN for one in verdicts)
-        return cls(accepted=len(verdicts) - refused - unknown, refused=refused, unknown=unknown, verdicts=verdicts)
-
 
 class Stated(msgspec.Struct, frozen=True):
     """What could be read of an event that was refused; each only if it is a text."""
