@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from contracts.refusal import Refused
+from services.chassis import marks
 from services.chassis.lease import Leases
 from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
@@ -183,9 +184,13 @@ class Importer:
 
     async def _settle(self, batch: Batch, percent: int) -> Import:
         one = batch.reader.one
+        self._send(batch)
+        marks.reach(marks.IMPORT_BEFORE_WORD)
         await self._sent(batch)
+        marks.reach(marks.IMPORT_AFTER_WORD)
         if batch.refused:
             await store.keep_refused(self.db, one.id, one.line, batch.refused)
+        marks.reach(marks.IMPORT_AFTER_REFUSED)
         after = batch.settled(percent)
         if not await store.advance(self.db, one, after):
             raise _Stopped
