@@ -29,7 +29,8 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 class Door:
     """ASGI middleware around the whole application of a service.
 
-    `templates` gives the path template of each handler, for the metrics.
+    `templates` gives the path template of each handler, for the metrics; `larger` the bytes that may be sent to paths
+    under a prefix, where that is more than `largest`.
     """
 
     def __init__(
@@ -41,11 +42,13 @@ class Door:
         largest: int,
         open_paths: Collection[str],
         templates: Mapping[Callable[..., Any], str],
+        larger: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
         self._verifier = verifier
         self._metrics = metrics
         self._largest = largest
+        self._larger = larger or {}
         self._open = open_paths
         self._templates = templates
 
@@ -79,7 +82,8 @@ class Door:
         try:
             if scope["path"] not in self._open:
                 scope["state"]["caller"] = await self._verifier.caller(headers.get("authorization"))
-            await self._app(scope, _bounded(receive, headers, self._largest), answer)
+            under = (most for prefix, most in self._larger.items() if scope["path"].startswith(prefix))
+            await self._app(scope, _bounded(receive, headers, next(under, self._largest)), answer)
         except Exception as failure:
             if answer.status is not None:
                 raise  # half an answer is out: only breaking the connection tells the caller

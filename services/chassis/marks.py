@@ -32,6 +32,13 @@ STAGES = (
     HOOK_AFTER_ANSWER,
 )
 
+IMPORT_BEFORE_WORD = "import_before_word"  # rows of a file handed to the producer, the broker has not answered
+IMPORT_AFTER_WORD = "import_after_word"  # it has answered, how far the file is has not been stored
+IMPORT_AFTER_REFUSED = "import_after_refused"  # refused rows are stored, how far the file is has not been
+
+# Only a service that takes files comes to these.
+IMPORT_STAGES = (IMPORT_BEFORE_WORD, IMPORT_AFTER_WORD, IMPORT_AFTER_REFUSED)
+
 
 class _Aim:
     """`RAPPORT_KILL_AT=stage:n`: the n-th time this process reaches the stage is its last; `RAPPORT_KILL_LOG` names
@@ -40,8 +47,9 @@ class _Aim:
 
     def __init__(self, spec: str, log: str) -> None:
         stage, _, nth = spec.partition(":")
-        if spec and stage not in STAGES:
-            raise ValueError(f"RAPPORT_KILL_AT names the stage {stage!r}; it must be one of {', '.join(STAGES)}")
+        if spec and stage not in STAGES + IMPORT_STAGES:
+            known = ", ".join(STAGES + IMPORT_STAGES)
+            raise ValueError(f"RAPPORT_KILL_AT names the stage {stage!r}; it must be one of {known}")
         self.stage = stage
         self.left = int(nth or 1)
         self.log = log

@@ -64,13 +64,15 @@ def create_app(
     personal: Personal | None = None,
     unrecorded: Collection[Endpoint] = (),
     verifier: Verifier | None = None,
+    larger: Mapping[str, int] | None = None,
 ) -> FastAPI:
     """The service's HTTP application.
 
     Every call but health and metrics needs a bearer token with a role that `access` names for it. Calls that are not
     reads, and reads that `personal` names, leave a row in the audit trail before they are carried out; those that
-    `unrecorded` names do not, because what they bring is a record of itself. `app.state` holds `settings`, `health`,
-    `metrics`, `trail` and `access` (with the shared addresses). Raises AccessTableError.
+    `unrecorded` names do not, because what they bring is a record of itself. `larger` are the bytes of a body that
+    handlers under a path take, who read it as a stream; all others take `http_max_body_bytes`. `app.state` holds
+    `settings`, `health`, `metrics`, `trail` and `access` (with the shared addresses). Raises AccessTableError.
     """
     rules: dict[tuple[str, Callable[..., Any]], _Rule] = {}
     app = FastAPI(
@@ -96,6 +98,7 @@ def create_app(
         largest=settings.http_max_body_bytes,
         open_paths=OPEN,
         templates=templates,
+        larger=larger,
     )
     if settings.auth_issuer == LOCAL_ISSUER and settings.http_host not in ("127.0.0.1", "localhost", "::1"):
         _LOG.warning(

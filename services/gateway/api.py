@@ -1,4 +1,4 @@
-"""HTTP in: events. Who sends them is administered in `api_sources.py`."""
+"""HTTP in: events. Files come in `api_imports.py`; who sends is administered in `api_sources.py`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from services.chassis.auth import Access, Role, current, only
 from services.chassis.problems import MEDIA_TYPE
 from services.chassis.runtime import Runtime
 from services.chassis.web import create_app
-from services.gateway import api_sources
+from services.gateway import api_imports, api_sources
 from services.gateway.gate import Gate
+from services.gateway.imports.run import Importer
 from services.gateway.reading import BATCH, STRUCTURED
 from services.gateway.registry import SourceVerifier
+from services.gateway.settings import GatewaySettings
 
 EVENTS: Final = ("POST", "/events")
-ACCESS: Final[Access] = {EVENTS: only(Role.SYSTEM), **api_sources.ACCESS}
+ACCESS: Final[Access] = {EVENTS: only(Role.SYSTEM), **api_sources.ACCESS, **api_imports.ACCESS}
 router = APIRouter()
 
 
-def build(runtime: Runtime, gate: Gate) -> FastAPI:
+def build(runtime: Runtime, gate: Gate, importer: Importer, settings: GatewaySettings) -> FastAPI:
     """The gateway's HTTP application on an open runtime."""
     verifier = SourceVerifier(runtime.settings)
     verifier.registry = gate.registry
     app = create_app(
         runtime.settings,
-        routers=[router, api_sources.router],
+        routers=[router, api_sources.router, api_imports.router],
         access=ACCESS,
         health=runtime.health,
         metrics=runtime.metrics,
@@ -36,7 +38,9 @@ def build(runtime: Runtime, gate: Gate) -> FastAPI:
         # An event is the record of itself, under a source and id of its sender; a row beside each would say no more.
         unrecorded={EVENTS},
         verifier=verifier,
+        larger={api_imports.LARGER: settings.gateway_import_bytes},
     )
+    app.state.importer = importer
     app.state.db, app.state.gate, app.state.registry = runtime.db, gate, gate.registry
     return app
 

@@ -11,6 +11,7 @@ from services.gateway.admission import Admission
 from services.gateway.api import build
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
+from services.gateway.imports.run import Importer
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.registry import Registry
 from services.gateway.sender import Sender
@@ -55,8 +56,22 @@ def gate_of(runtime: Runtime, settings: GatewaySettings) -> Gate:
     )
 
 
+def importer_of(runtime: Runtime, settings: GatewaySettings, gate: Gate) -> Importer:
+    """What carries imports out; a worker, to be stopped before the sender."""
+    return Importer(
+        runtime.db,
+        runtime.leases,
+        gate.sender,
+        gate.registry,
+        gate.metrics,
+        every=settings.gateway_sources_seconds,
+        days=settings.gateway_import_days,
+    )
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Serve until told to stop."""
     runtime = await Runtime.open(gateway_service(), settings)
     gate = gate_of(runtime, settings)
-    await runtime.run(build(runtime, gate), [gate.sender, gate.registry])
+    importer = importer_of(runtime, settings, gate)
+    await runtime.run(build(runtime, gate, importer, settings), [importer, gate.sender, gate.registry])

@@ -1,4 +1,4 @@
-"""Events in: none. What comes in by HTTP goes out to Kafka, and nothing of it stays here (README.md, "Owns")."""
+"""Events in: none. What comes in by HTTP goes out to Kafka, and little of it stays here (README.md, "Owns")."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contracts.envelope import Event
 from services.chassis.aggregate import Desk
 from services.chassis.mongo import Database, Doc
 from services.chassis.service import Service
+from services.gateway.imports.store import REFUSED, refused_about
 from services.gateway.store import COLLECTIONS
 
 
@@ -18,9 +19,11 @@ def gateway_service() -> Service:
 
 
 def forget(desk: Desk, event: Event) -> None:
-    """Nothing is kept by customer: an event is passed on or refused, and its words are in neither database nor log."""
+    """Nothing is kept by customer: an event is passed on or refused, and its words are in neither database nor log.
+    Refused rows of imports, and the bytes of a file until it is done, go by themselves (README.md, "Owns").
+    """
 
 
 async def export(db: Database, subject: str) -> dict[str, list[Doc]]:
-    """Nothing is held about any customer."""
-    return {}
+    """Rows of imports that were refused and still wait to be corrected, with the customer's id in a cell."""
+    return {REFUSED.name: await refused_about(db, subject)}

@@ -31,6 +31,11 @@ class GatewayMetrics(MetricSet):
         self.producers = self.counter(
             "rapport_gateway_producers_total", "Producers begun: one at the start, another after each failed batch."
         )
+        self.import_rows = self.counter(
+            "rapport_gateway_import_rows_total",
+            "Rows of imported files, by what became of them (accepted, refused, passed_over: a sum, which is no row).",
+            ("fate",),
+        )
         self.source_silence = self.gauge(
             "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
         )

@@ -43,3 +43,12 @@ class GatewaySettings(Settings):
     gateway_silence_least_seconds: int = setting(
         900, "A source is never called silent before, however short its usual gap is.", unit="s", ge=1
     )
+    gateway_import_bytes: int = setting(
+        500_000_000, "A file to import that is longer is refused with 413.", unit="bytes", ge=1024
+    )
+    gateway_import_days: int = setting(
+        30, "How long rows that were refused stay, to be corrected and sent again.", unit="days", ge=1
+    )
+    gateway_imports_waiting: int = setting(
+        50, "Imports of a source that wait; one more is answered 429.", unit="imports", ge=1
+    )

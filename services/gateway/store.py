@@ -1,4 +1,4 @@
-"""Documents of the gateway: its sources, and when each was heard."""
+"""Documents of the gateway: its sources, and when each was heard; those of imports are in `imports/store.py`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from datetime import datetime
 import msgspec
 
 from services.chassis.mongo import Collection, Database, find, from_doc, to_doc
+from services.gateway.imports import store as imports
 from services.gateway.model.silence import Heard
 
 SOURCES = Collection("sources")
 HEARD = Collection("heard")
-COLLECTIONS = (SOURCES, HEARD)
+COLLECTIONS = (SOURCES, HEARD, *imports.COLLECTIONS)
 ALL = 1_000  # sources that a company has at most
 
 

@@ -21,7 +21,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from services.gateway.api import build
-from services.gateway.app import gate_of
+from services.gateway.app import gate_of, importer_of
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
 from services.gateway.reading import BATCH, STRUCTURED
@@ -62,7 +62,8 @@ class House:
         self.runtime, self.gate, self.settings = runtime, gate, settings
         self.issuer = LocalIssuer(settings)
         self.issuer.ensure()
-        self.app: FastAPI = build(runtime, gate)
+        self.importer = importer_of(runtime, settings, gate)
+        self.app: FastAPI = build(runtime, gate, self.importer, settings)
 
     def client(self, *roles: Role, person: str = "erp", token: str | None = None) -> httpx.AsyncClient:
         """A caller with a token of those roles, or with a token of a source."""
@@ -119,10 +120,14 @@ async def house(kafka: str, mongo: str, home: Path, **settings: Any) -> AsyncIte
     runtime = await Runtime.open(gateway_service(), told)
     gate = gate_of(runtime, told)
     working = [asyncio.create_task(gate.sender.run()), asyncio.create_task(gate.registry.run())]
+    opened = House(runtime, gate, told)
+    importing = asyncio.create_task(opened.importer.run())
     try:
         await until(lambda: gate.sender.ready or any(task.done() for task in working), "the broker to be reached")
-        yield House(runtime, gate, told)
+        yield opened
     finally:
+        await opened.importer.stop()
+        await importing
         await gate.sender.stop()
         await gate.registry.stop()
         await asyncio.gather(*working)

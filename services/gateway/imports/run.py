@@ -1,0 +1,228 @@
+"""Carries imports out, one after the other: reads on from the last row that is settled, sends, waits for the broker's
+word, and only then stores how far it is. Killed anywhere, its successor sends the same events under the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import IO, Final
+
+import msgspec
+import structlog
+
+from contracts.refusal import Refused
+from services.chassis import marks
+from services.chassis.lease import Leases
+from services.chassis.mongo import Database, DatabaseError
+from services.chassis.problems import Problem
+from services.gateway.imports import files, store
+from services.gateway.imports.batch import Batch, Reader
+from services.gateway.imports.store import Import
+from services.gateway.imports.texts import Line
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.model.scope import Scope
+from services.gateway.registry import Registry
+from services.gateway.sender import Sender
+
+SLICE: Final = 200  # rows after which other work has its turn
+ROWS: Final = 2_000  # rows that are settled together at most
+SIZE: Final = 4_000_000  # and characters in them
+PAUSE: Final = 0.5  # seconds before the same rows are sent again
+CLEAN: Final = 600  # seconds between two looks for what can go
+log = structlog.get_logger(__name__)
+
+
+class _Stopped(Exception):  # noqa: N818 - nothing is wrong
+    """This process is stopping, or another has the import now."""
+
+
+@dataclass
+class Importer:
+    """A worker of the runtime. `every`: seconds between two looks for imports of others; `days`: refused rows stay."""
+
+    db: Database
+    leases: Leases
+    sender: Sender
+    registry: Registry
+    metrics: GatewayMetrics
+    every: float
+    days: int
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _cleaned: float = float("-inf")
+
+    def wake(self) -> None:
+        """There is an import to be carried out."""
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Let `run` settle the rows it has begun, and return."""
+        self._stopping.set()
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Carry out what comes, until stopped."""
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                await self._clean()
+                for one in await store.unfinished(self.db):
+                    if not self._stopping.is_set():
+                        await self._alone(one)
+            except DatabaseError as error:
+                log.warning("imports.no_database", error=type(error).__name__)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.every):
+                    await self._woken.wait()
+
+    async def _clean(self) -> None:
+        await store.let_go(self.db)
+        moment = asyncio.get_running_loop().time()
+        if moment - self._cleaned > CLEAN:
+            self._cleaned = moment
+            await store.forget(self.db, datetime.now(UTC), self.days)
+
+    async def _alone(self, one: Import) -> None:
+        name = f"import/{one.id}"
+        if not await self.leases.take(name):
+            return
+        work = asyncio.create_task(self._carry_out(one.id))
+        keep = asyncio.create_task(self._keep(name))
+        try:
+            await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (work, keep):
+                task.cancel()
+            ended = await asyncio.gather(work, keep, return_exceptions=True)
+        await self.leases.release(name)
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _keep(self, name: str) -> None:
+        """Returns when another process has the lease."""
+        while True:
+            if not await self.leases.take(name):
+                return
+            await asyncio.sleep(self.leases.ttl_ms / 3000)
+
+    async def _carry_out(self, import_id: str) -> None:
+        one = await store.one(self.db, import_id)  # as it is now that nobody else can change it
+        if one is None or one.state not in ("waiting", "running"):
+            return
+        log.info("import.begun", id=one.id, kind=one.kind, line=one.line)
+        try:
+            failure = await self._file(one)
+        except _Stopped:
+            return
+        one = await store.one(self.db, import_id) or one
+        ended = msgspec.structs.replace(
+            one,
+            state="failed" if failure else "done",
+            percent=one.percent if failure else 100,
+            finished_at=datetime.now(UTC),
+            failure=failure,
+        )
+        if await store.advance(self.db, one, ended):
+            log.info("import.ended", id=one.id, state=ended.state, refused=ended.counts.refused)
+            await store.let_go(self.db)
+
+    async def _file(self, one: Import) -> str | None:
+        """Carry its rows out; returns why the file cannot be read from some row on, if it cannot."""
+        try:
+            with tempfile.TemporaryFile() as file:
+                async for piece in store.chunks(self.db, one.id):
+                    await asyncio.to_thread(file.write, piece)
+                await self._rows(one, file)
+        except Refused as why:
+            return why.message
+        except (_Stopped, DatabaseError):
+            raise
+        except Exception:
+            # One file that nobody foresaw must not take the door away from all others, at every start anew.
+            log.exception("import.failed", id=one.id)
+            return "something went wrong here; give operations the id of the import, it is in the log"
+        return None
+
+    async def _rows(self, one: Import, file: IO[bytes]) -> None:
+        scope = await self._scope(one)
+        found = await asyncio.to_thread(files.rows, file, one.format)
+        batch, seen = Batch(Reader(one, scope)), 0
+        while (line := await self._next(found, seen)) is not None:
+            seen += 1
+            if line.number <= one.line:
+                continue
+            batch.take(line, datetime.now(UTC))
+            if batch.counts.rows % SLICE == 0:
+                self._send(batch)
+            if batch.counts.rows >= ROWS or batch.size >= SIZE:
+                one = await self._settle(batch, min(99, file.tell() * 100 // max(1, one.size)))
+                batch = Batch(Reader(one, scope))
+        await self._settle(batch, 99)
+
+    async def _next(self, found: Iterator[Line], seen: int) -> Line | None:
+        if seen == 0:  # a workbook unpacks its texts here
+            return await asyncio.to_thread(next, found, None)
+        if seen % SLICE == 0:
+            await asyncio.sleep(0)
+        return next(found, None)
+
+    async def _scope(self, one: Import) -> Scope:
+        if one.owner is None:
+            return Scope()
+        if one.owner not in self.registry.known:
+            await self.registry.read()  # a process that has only just begun does not know any yet
+        known = self.registry.known.get(one.owner)
+        if known is None:
+            raise Refused("source_not_granted", f"the source {one.owner} is no longer registered")
+        return known.scope
+
+    async def _settle(self, batch: Batch, percent: int) -> Import:
+        one = batch.reader.one
+        self._send(batch)
+        marks.reach(marks.IMPORT_BEFORE_WORD)
+        await self._sent(batch)
+        marks.reach(marks.IMPORT_AFTER_WORD)
+        if batch.refused:
+            await store.keep_refused(self.db, one.id, one.line, batch.refused)
+        marks.reach(marks.IMPORT_AFTER_REFUSED)
+        after = batch.settled(percent)
+        if not await store.advance(self.db, one, after):
+            raise _Stopped
+        for fate in ("accepted", "refused", "passed_over"):
+            self.metrics.import_rows.labels(fate).inc(getattr(batch.counts, fate))
+        if self._stopping.is_set():
+            raise _Stopped
+        return after
+
+    def _send(self, batch: Batch) -> None:
+        """What is judged goes out while the next rows are read."""
+        fresh = batch.outgoing[batch.begun :]
+        try:
+            self.sender.check()
+            self.sender.require({one.topic for one in fresh})
+        except Problem as away:
+            log.warning("import.waits", why=away.code)
+            return
+        batch.words |= {self.sender.send(one.topic, one.record) for one in fresh}
+        batch.begun = len(batch.outgoing)
+
+    async def _sent(self, batch: Batch) -> None:
+        """Returns when the broker has all of it. Until it does, all is sent again in its order."""
+        while True:
+            self._send(batch)
+            if batch.words:
+                await asyncio.wait(batch.words)
+            failed = any(word.result() is not None for word in batch.words)
+            if batch.begun == len(batch.outgoing) and not failed:
+                return
+            if failed:
+                batch.begun, batch.words = 0, set()
+            if self._stopping.is_set():
+                raise _Stopped
+            await asyncio.sleep(PAUSE)
