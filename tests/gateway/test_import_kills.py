@@ -129,7 +129,7 @@ async def finished(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
     """The import at its end."""
 
     async def look() -> bool:
-        return (await client.get(path)).json()["state"] == "done"
+        return bool((await client.get(path)).json()["state"] == "done")
 
     await until(look, "the import to be done", deadline_s=60, every_s=0.1)
     done: dict[str, Any] = (await client.get(path)).json()

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from contracts.refusal import Refused
-from services.gateway.emits import Outgoing
+from services.gateway.emits import Outgoing, outgoing
 from services.gateway.imports.files import by_column, is_total
 from services.gateway.imports.store import Counts, Import, RefusedRow
 from services.gateway.imports.texts import Line
@@ -49,7 +49,7 @@ class Reader:
             event_id = f"{self.one.id}/{line.number:07d}{fact.suffix}"
             given = judge(self.kind, fact, self.one.source, event_id, self.one.made_at, now)
             self.scope.check(given)
-            made.append(Outgoing(len(made), given, fact.data))
+            made.append(outgoing(len(made), given, fact.data))
         return made
 
     def refused(self, line: Line, why: Refused) -> RefusedRow:

@@ -209,7 +209,7 @@ class Importer:
         except Problem as away:
             log.warning("import.waits", why=away.code)
             return
-        batch.words |= {self.sender.send(one.topic, one.record) for one in fresh}
+        batch.words |= set(self.sender.send((one.topic, one.record) for one in fresh))
         batch.begun = len(batch.outgoing)
 
     async def _sent(self, batch: Batch) -> None:
