@@ -38,7 +38,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "churn.signal.longest_gap": {
         "zh-CN": "此前几次{buying}之间，最长间隔为 {n} 天",
-        "en": "The longest of the latest gaps before was {n} days",
+        "en": "The longest of the latest gaps between {buying}s was {n} days",
     },
     "churn.signal.cancelled_orders": {"zh-CN": "半年内取消订单 {n} 份", "en": "Orders cancelled in half a year: {n}"},
     "churn.signal.returns": {"zh-CN": "半年内退货 {n} 次", "en": "Returns in half a year: {n}"},
