@@ -71,11 +71,18 @@ def _alerts() -> None:
     app.registered_groups.extend(commands.app.registered_groups)
 
 
+def _gateway() -> None:
+    from services.gateway import commands
+
+    app.add_typer(commands.app, name="gateway", help="The gateway: who may send by HTTP.")
+
+
 ROOMS: dict[Callable[[], None], tuple[str, ...]] = {
     _stack: ("stack",),
     _running: ("run", "publish"),
     _demo: ("demo",),
     _alerts: ("age", "activity", "metrics", "backtest"),
+    _gateway: ("gateway",),
     _contracts: ("schemas", "validate"),
     _topics: ("topics",),
     _operate: ("dead", "refold"),
