@@ -39,6 +39,12 @@ def _running() -> None:
     app.command("publish")(running.publish)
 
 
+def _importing() -> None:
+    from deploy.local import importing
+
+    app.command("import")(importing.import_file)
+
+
 def _demo() -> None:
     from deploy.demo import commands
 
@@ -80,6 +86,7 @@ def _gateway() -> None:
 ROOMS: dict[Callable[[], None], tuple[str, ...]] = {
     _stack: ("stack",),
     _running: ("run", "publish"),
+    _importing: ("import",),
     _demo: ("demo",),
     _alerts: ("age", "activity", "metrics", "backtest"),
     _gateway: ("gateway",),

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
+from pydantic import SecretStr
 
+from contracts.registry import TOPICS, produced_by
+from deploy.local import ports
+from deploy.local.stack import Stack
 from services.chassis.auth import Role
+from services.chassis.mongo import connect
+from services.chassis.tokens import LocalIssuer
+from services.chassis.topics import apply_topics
+from services.gateway.settings import GatewaySettings
 from tests.gateway.gatekit import House
 from tests.waiting import until
 
+ROOT = Path(__file__).parent.parent.parent
 SOURCE = "erp/shanghai"
 
 
@@ -58,3 +74,50 @@ async def data_of(gateway: House, customer: str, topic: str = "rapport.trade") -
         assert value is not None
         found.append(json.loads(value) | {"@id": headers["ce_id"], "@type": headers["ce_type"]})
     return found
+
+
+@asynccontextmanager
+async def serving(
+    settings: GatewaySettings, kill_at: str = "", log: Path | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The gateway as a process of its own, killed at the stage named, if one is."""
+    given = settings.model_dump(include=settings.model_fields_set)
+    open_ = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()}
+    env = {f"RAPPORT_{name.upper()}": str(value) for name, value in open_.items()}
+    aim = {"RAPPORT_KILL_AT": kill_at, "RAPPORT_KILL_LOG": str(log or ""), "RAPPORT_LOG_LEVEL": "warning"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.gateway", env=dict(os.environ) | env | aim, cwd=ROOT
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def lives(client: httpx.AsyncClient) -> bool:
+    """Whether the gateway answers that it is ready."""
+    try:
+        return (await client.get("/healthz/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@asynccontextmanager
+async def own_settings(stack: Stack, home: Path) -> AsyncIterator[GatewaySettings]:
+    """Settings of a gateway with a port and a database of its own, which goes at the end."""
+    await apply_topics({"bootstrap_servers": stack.kafka}, [TOPICS[topic.name] for topic in produced_by("gateway")])
+    told = GatewaySettings(
+        kafka_bootstrap=stack.kafka,
+        mongo_uri=SecretStr(stack.mongo),
+        mongo_database_prefix=f"t{uuid.uuid4().hex[:10]}",
+        home=home,
+        http_port=ports.choose(),
+        kafka_group_instance_id="gateway-1",
+    )
+    LocalIssuer(told).ensure()
+    yield told
+    client = connect(stack.mongo)
+    await client.drop_database(told.database)
+    client.close()

@@ -3,84 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
-from contracts.registry import TOPICS, produced_by
-from deploy.local import ports
 from deploy.local.stack import Stack
 from services.chassis import marks
 from services.chassis.auth import Role
 from services.chassis.mongo import connect
 from services.chassis.tokens import LocalIssuer
-from services.chassis.topics import apply_topics
 from services.gateway.settings import GatewaySettings
 from tests.gateway.gatekit import unique
+from tests.gateway.importkit import lives, own_settings, serving
 from tests.gateway.made_files import ENGLISH, csv_bytes, english_rows
 from tests.kafka.house import heard
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
-ROOT = Path(__file__).parent.parent.parent
 COUNT = 9_000
 
 
-@asynccontextmanager
-async def serving(settings: GatewaySettings, kill_at: str, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The gateway as a process of its own, which is killed at the stage named."""
-    given = settings.model_dump(include=settings.model_fields_set)
-    open_ = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in given.items()}
-    env = {f"RAPPORT_{name.upper()}": str(value) for name, value in open_.items()}
-    aim = {"RAPPORT_KILL_AT": kill_at, "RAPPORT_KILL_LOG": str(log), "RAPPORT_LOG_LEVEL": "warning"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.gateway", env=dict(os.environ) | env | aim, cwd=ROOT
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def test_an_import_killed_at_every_stage_arrives_whole_under_the_same_ids(stack: Stack, tmp_path: Path) -> None:
+    async with own_settings(stack, tmp_path) as settings:
+        await _killed_and_whole(settings, stack, tmp_path)
 
 
-async def lives(client: httpx.AsyncClient) -> bool:
-    """Whether the gateway answers that it is ready."""
-    try:
-        return (await client.get("/healthz/ready")).status_code == 200
-    except httpx.TransportError:
-        return False
-
-
-@pytest.fixture
-async def settings(stack: Stack, tmp_path: Path) -> AsyncIterator[GatewaySettings]:
-    await apply_topics({"bootstrap_servers": stack.kafka}, [TOPICS[topic.name] for topic in produced_by("gateway")])
-    told = GatewaySettings(
-        kafka_bootstrap=stack.kafka,
-        mongo_uri=SecretStr(stack.mongo),
-        mongo_database_prefix=f"t{uuid.uuid4().hex[:10]}",
-        home=tmp_path,
-        http_port=ports.choose(),
-        kafka_group_instance_id="gateway-1",
-    )
-    LocalIssuer(told).ensure()
-    yield told
-    client = connect(stack.mongo)
-    await client.drop_database(told.database)
-    client.close()
-
-
-async def test_an_import_killed_at_every_stage_arrives_whole_under_the_same_ids(
-    settings: GatewaySettings, stack: Stack, tmp_path: Path
-) -> None:
+async def _killed_and_whole(settings: GatewaySettings, stack: Stack, tmp_path: Path) -> None:
     customers = [unique() for _ in range(5)]
     rows = english_rows(customers, COUNT)
     bad = set(range(7, COUNT, 97))

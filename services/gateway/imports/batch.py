@@ -33,6 +33,7 @@ class Reader:
     def __post_init__(self) -> None:
         self.kind: Kind = KINDS[self.one.kind]
         self.reading = reading_of(self.one)
+        self.said_at = self.one.made_at.isoformat()
 
     def read(self, line: Line, now: datetime) -> list[Outgoing] | None:
         """The events of a row, which are the same at every reading; None for a sum at the end of a page.
@@ -47,7 +48,7 @@ class Reader:
         made: list[Outgoing] = []
         for fact in self.kind.facts(Row(line.number, cells, self.reading)):
             event_id = f"{self.one.id}/{line.number:07d}{fact.suffix}"
-            given = judge(self.kind, fact, self.one.source, event_id, self.one.made_at, now)
+            given = judge(self.kind, fact, self.one.source, event_id, self.said_at, now)
             self.scope.check(given)
             made.append(outgoing(len(made), given, fact.data))
         return made
@@ -68,7 +69,8 @@ class Batch:
 
     reader: Reader
     line: int = 0
-    counts: Counts = field(default_factory=Counts)
+    rows: int = 0
+    passed_over: int = 0
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: list[RefusedRow] = field(default_factory=list)
     begun: int = 0
@@ -77,28 +79,35 @@ class Batch:
 
     def take(self, line: Line, now: datetime) -> None:
         """One more row."""
-        rows, accepted, refused, passed_over = self.counts.rows + 1, 0, 0, 0
+        self.rows += 1
+        self.line = line.number
+        self.size += sum(map(len, line.cells))
         try:
             events = self.reader.read(line, now)
         except Refused as why:
             self.refused.append(self.reader.refused(line, why))
-            refused = 1
+            return
+        if events is None:
+            self.passed_over += 1
         else:
-            accepted, passed_over = (1, 0) if events is not None else (0, 1)
-            self.outgoing += events or ()
-        self.line = line.number
-        self.size += sum(map(len, line.cells))
-        self.counts = Counts(
-            rows=rows,
-            accepted=self.counts.accepted + accepted,
-            refused=self.counts.refused + refused,
-            passed_over=self.counts.passed_over + passed_over,
+            self.outgoing += events
+
+    @property
+    def counts(self) -> Counts:
+        """Its rows by what became of them."""
+        refused = len(self.refused)
+        return Counts(
+            rows=self.rows,
+            accepted=self.rows - refused - self.passed_over,
+            refused=refused,
+            passed_over=self.passed_over,
             events=len(self.outgoing),
         )
 
     def settled(self, percent: int) -> Import:
         """The import with these rows behind it."""
         one = self.reader.one
-        sums = {name: getattr(one.counts, name) + getattr(self.counts, name) for name in Counts.__struct_fields__}
+        own = self.counts
+        sums = {name: getattr(one.counts, name) + getattr(own, name) for name in Counts.__struct_fields__}
         line = max(one.line, self.line)
         return msgspec.structs.replace(one, state="running", line=line, percent=percent, counts=Counts(**sums))

@@ -158,9 +158,9 @@ class Importer:
             if line.number <= one.line:
                 continue
             batch.take(line, datetime.now(UTC))
-            if batch.counts.rows % SLICE == 0:
+            if batch.rows % SLICE == 0:
                 self._send(batch)
-            if batch.counts.rows >= ROWS or batch.size >= SIZE:
+            if batch.rows >= ROWS or batch.size >= SIZE:
                 one = await self._settle(batch, min(99, file.tell() * 100 // max(1, one.size)))
                 batch = Batch(Reader(one, scope))
         await self._settle(batch, 99)
@@ -194,8 +194,9 @@ class Importer:
         after = batch.settled(percent)
         if not await store.advance(self.db, one, after):
             raise _Stopped
+        counts = batch.counts
         for fate in ("accepted", "refused", "passed_over"):
-            self.metrics.import_rows.labels(fate).inc(getattr(batch.counts, fate))
+            self.metrics.import_rows.labels(fate).inc(getattr(counts, fate))
         if self._stopping.is_set():
             raise _Stopped
         return after

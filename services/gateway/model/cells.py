@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from contracts.money import CURRENCIES
@@ -29,6 +30,7 @@ _shortened = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]+").fullmatch
 _numeral = re.compile(r"[0-9][0-9.,]*|[.,][0-9]+").fullmatch
 _POINT: Final = re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)?(?:\.[0-9]*)?").fullmatch
 _COMMA: Final = re.compile(r"(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)?(?:,[0-9]*)?").fullmatch
+_bare = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
 _gap = re.compile(r"(?<=[0-9])['’ ](?=[0-9]{3}(?![0-9]))").sub
 _code_at_ends = re.compile(r"(?:([A-Za-z]{3})\s*)?(.*?)(?:\s*([A-Za-z]{3}))?").fullmatch
 
@@ -76,11 +78,12 @@ def bad(text: str, expected: str) -> Refused:
 def identifier(text: str) -> str:
     """An id or name, as it stands. Raises Refused where a spreadsheet has shortened a long number."""
     shown = text.strip()
-    if _shortened(shown) is not None:
+    if ("E" in shown or "e" in shown) and _shortened(shown) is not None:
         raise bad(shown, "the whole number; a spreadsheet has shortened it (make the column text before saving)")
     return shown
 
 
+@lru_cache(maxsize=10_000)  # the days of a file are few, and its rows many
 def day(text: str, epoch_1904: bool = False) -> str:
     """A date as ISO 8601 writes it: from 2026-01-31, 2026/1/31, 2026.1.31, 2026年1月31日, 20260131 and 31.1.2026, each
     with or without a time behind it, and from a spreadsheet's serial number.
@@ -110,6 +113,7 @@ def flag(text: str) -> bool:
     return shown in _YES
 
 
+@lru_cache(maxsize=1_000)
 def currency(text: str) -> str:
     """An ISO 4217 code, from the code or the usual names in Chinese."""
     shown = plain(text)
@@ -132,6 +136,8 @@ def amount(text: str, mark: Mark) -> Amount:
     """An amount whose decimals are set off by `mark`, with or without thousands separators and a currency's sign or
     code. Below zero with a minus in front or behind, or in brackets.
     """
+    if mark == "point" and _bare(text) is not None:
+        return Amount(text, None)  # most are such
     shown = plain(text)
     negative, bare = _unsigned(shown)
     bare, currencies = _without_currency(shown, bare)

@@ -48,19 +48,25 @@ class Row(NamedTuple):
 
     def optional(self, column: str) -> str | None:
         """An id or name; None where there is none."""
-        return self._read(column, cells.identifier) if self.cells.get(column, "").strip() else None
+        text = self.cells.get(column)
+        if not text or not text.strip():
+            return None
+        return self._read(column, cells.identifier)
 
     def text(self, column: str) -> str:
         """An id or name that must be there."""
         found = self.optional(column)
         if found is None:
-            raise Refused("cell_missing", f"is empty; expected the {column.replace('_', ' ')}", column)
+            raise self._empty(column)
         return found
 
     def day(self, column: str) -> str:
         """A date that must be there, as ISO 8601."""
-        self.text(column)
-        return self._read(column, lambda text: cells.day(text, self.reading.epoch_1904))
+        text = self._filled(column)
+        try:
+            return cells.day(text, self.reading.epoch_1904)
+        except Refused as refused:
+            raise refused.at(column) from None
 
     def flag(self, column: str) -> bool:
         """Yes or no; empty is no."""
@@ -68,25 +74,28 @@ class Row(NamedTuple):
 
     def word(self, column: str, words: Mapping[str, str]) -> str:
         """One of the words, which must be there."""
-        self.text(column)
+        self._filled(column)
         return self._read(column, lambda text: cells.word(text, words))
 
     def currency(self) -> str:
         """The row's currency, else the file's."""
-        if self.cells.get("currency", "").strip() or self.reading.currency is None:
-            self.text("currency")
-            return self._read("currency", cells.currency)
-        return self.reading.currency
+        if not self.cells.get("currency", "").strip() and self.reading.currency is not None:
+            return self.reading.currency
+        self._filled("currency")
+        return self._read("currency", cells.currency)
 
     def money(self, column: str = "amount") -> Data:
         """An amount that must be there, in the row's currency, as money on the wire."""
-        self.text(column)
+        text = self._filled(column)
         code = self.currency()
-        return {"amount": self.amount(column, self.cells[column], code), "currency": code}
+        return {"amount": self.amount(column, text, code), "currency": code}
 
     def amount(self, column: str, text: str, code: str) -> str:
         """An amount in that currency, without zeros that are finer than it."""
-        found = self._read(column, lambda _: cells.amount(text, self.reading.mark))
+        try:
+            found = cells.amount(text, self.reading.mark)
+        except Refused as refused:
+            raise refused.at(column) from None
         if found.currencies is not None and code not in found.currencies:
             raise Refused("bad_cell", f"{text[:40]!r} is not in {code}; expected the currency of the row", column)
         whole, _, decimals = found.text.partition(".")
@@ -99,6 +108,15 @@ class Row(NamedTuple):
         if not self.cells.get("rate", "").strip():
             return None
         return self._read("rate", lambda text: cells.amount(text, self.reading.mark).text)
+
+    def _filled(self, column: str) -> str:
+        text = self.cells.get(column, "")
+        if not text.strip():
+            raise self._empty(column)
+        return text
+
+    def _empty(self, column: str) -> Refused:
+        return Refused("cell_missing", f"is empty; expected the {column.replace('_', ' ')}", column)
 
     def _read(self, column: str, read: Callable[[str], T]) -> T:
         try:
@@ -141,8 +159,8 @@ class Kind(NamedTuple):
         return self.fields.get(parts[1] if len(parts) > 1 else parts[0])
 
 
-def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: datetime, now: datetime) -> Attributes:
-    """The attributes of a fact that the contracts take. `said_at` is its time, `now` that of sending (both aware).
+def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now: datetime) -> Attributes:
+    """The attributes of a fact that the contracts take. `said_at` is its time (ISO 8601), `now` the moment of sending.
 
     Raises Refused as the contracts do, with the column as its field.
     """
@@ -152,7 +170,7 @@ def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: datetime,
         "ce_source": source.encode(),
         "ce_type": fact.type.encode(),
         "ce_subject": fact.subject.encode(),
-        "ce_time": said_at.isoformat().encode(),
+        "ce_time": said_at.encode(),
     }
     try:
         attributes, data = read_attributes(given, fact.data)
