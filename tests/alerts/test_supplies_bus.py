@@ -53,6 +53,7 @@ async def withheld(bus: Bus, least: int) -> bool:
 
 async def test_overdue_invoices_wait_for_a_silent_bank_and_only_those_still_unpaid_are_raised(bus: Bus) -> None:
     await silent_bank(bus, timedelta(hours=6))
+    await until(lambda: withheld(bus, 0), "the bank to be missed")
     unpaid, paid = await bus.customer(), await bus.customer()
     invoices = [bus.event(bus.invoice(late=3), one) for one in (unpaid, paid)]
     await bus.send(*invoices)
