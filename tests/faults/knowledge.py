@@ -54,7 +54,7 @@ class Log:
     def of(cls, records: Iterable[ConsumerRecord], accepted: Iterable[str], *, simulated: bool) -> Log:
         """Read the log of trade and lifecycle facts. `accepted` are the names of sound events."""
         log, unseen = cls(simulated), set(accepted)
-        for record in records:
+        for record in _as_appended(records):
             at = (record.topic, record.partition)
             appended = datetime.fromtimestamp(record.timestamp / 1000, UTC)
             try:
@@ -85,6 +85,19 @@ class Log:
             open_ends.append([fact.event for fact in facts[split:]])
         for lengths in sorted(product(*(range(len(rest) + 1) for rest in open_ends)), key=sum):
             yield sure + [event for rest, n in zip(open_ends, lengths, strict=True) for event in rest[:n]]
+
+
+def _as_appended(records: Iterable[ConsumerRecord]) -> list[ConsumerRecord]:
+    """Records of all partitions in the order in which they came: what lies in two of them, since partitions were added,
+    was known from the first.
+    """
+    latest: dict[Partition, int] = defaultdict(int)
+    placed = []
+    for record in records:
+        at = (record.topic, record.partition)
+        latest[at] = max(latest[at], record.timestamp)
+        placed.append((latest[at], record))
+    return [record for _, record in sorted(placed, key=lambda one: one[0])]
 
 
 def false_alerts(log: Log, said: Iterable[Event], rules: Rules) -> Iterator[str]:

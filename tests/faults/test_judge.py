@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from aiokafka.structs import ConsumerRecord
 
 from contracts.envelope import Event
 from contracts.events.alerts import AlertRaised
+from contracts.events.trade import InvoiceIssued
 from services.alerts.handlers import alerts_service
 from services.alerts.model.rules import purchase_slowdown, receivable_over_limit, receivable_overdue
 from services.alerts.store import ACCOUNTS, STAFF
@@ -118,3 +120,17 @@ def test_an_alert_before_its_time_is_false_and_one_in_its_time_is_not(world: Wor
     for event, data in raised[:5]:
         early = msgspec.structs.replace(data, raised_at=data.raised_at - timedelta(days=60))
         assert [*knowledge.false_alerts(log, [msgspec.structs.replace(event, data=early)], RULES)]
+
+
+def test_what_came_again_in_another_partition_was_known_from_the_first(world: World) -> None:
+    made, _, _ = world
+    event = next(one for one in made.accepted.values() if one.type == InvoiceIssued.TYPE)
+    wire = load.wire_of(event)
+
+    def lies(partition: int, after_s: int) -> ConsumerRecord[Any, Any]:
+        appended_ms = int(event.time.timestamp() + after_s) * 1000
+        sizes = (len(wire.key or b""), len(wire.value or b""))
+        return ConsumerRecord(TRADE, partition, 0, appended_ms, 1, wire.key, wire.value, None, *sizes, wire.headers)
+
+    log = Log.of([lies(9, 7200), lies(3, 3600)], [load.name_of(event)], simulated=True)
+    assert [*log.facts[event.subject]] == [(TRADE, 3)]
