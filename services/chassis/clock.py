@@ -75,6 +75,7 @@ class Clock:
         """Rounds until stopped."""
         while not self.stopping:
             folded = 0
+            self._wake.clear()  # what wakes it in the middle of a round is for the next
             try:
                 held = await self.leases.take("clock")
                 self.metrics.lease_held.labels("clock").set(held)
@@ -146,7 +147,6 @@ class Clock:
 
     async def _wait(self) -> None:
         pause = 0.05 if time.monotonic() < self._hot_until else self.poll
-        self._wake.clear()
         try:
             async with asyncio.timeout(pause):
                 await self._wake.wait()

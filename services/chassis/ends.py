@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class Ends:
     """Asks when told to; `applied` says how far each partition of this process is applied, `move` stores their clocks.
 
-    `busy` says that there is more to read: then no answer could help, and whoever reads on will tell it again.
+    `busy` says that there is more to read: until that is over no answer could help.
     """
 
     def __init__(
@@ -48,12 +48,13 @@ class Ends:
         """Until cancelled."""
         while True:
             await self._wanted.wait()
+            while self.busy():
+                await asyncio.sleep(APART)
             self._wanted.clear()
-            if not self.busy():
-                try:
-                    await self.look(consumer)
-                except KafkaError as error:
-                    log.info("intake.no_ends", error=type(error).__name__)  # the fetches will tell
+            try:
+                await self.look(consumer)
+            except KafkaError as error:
+                log.info("intake.no_ends", error=type(error).__name__)  # the fetches will tell
             await asyncio.sleep(APART)
 
     async def look(self, consumer: Any) -> None:

@@ -143,11 +143,12 @@ class Runtime:
 
     def wake(self, outcome: Outcome) -> None:
         """After a batch: the clock may have something to fold, and others may have something to do."""
-        # In a simulation a watermark that applies nothing moves the clock all the same.
-        if self.clock is not None and (outcome.due or self.settings.clock == "events"):
-            self.clock.wake()
-        if self.intake is not None and outcome.due:
-            self.intake.ends.ask()
+        if self.clock is not None and self.intake is not None:
+            # In a simulation a watermark that applies nothing moves the clock all the same.
+            if self.settings.clock == "events":
+                self.clock.wake()
+            elif outcome.due:
+                self.intake.ends.ask()  # which wakes the clock: earlier it would find nothing
         for wake in self.woken:
             wake(outcome)
 
