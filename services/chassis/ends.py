@@ -10,23 +10,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import structlog
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from .apply import Position
 from .logtime import LogTime
+from .patience import patiently
 
 APART = 0.02  # seconds between two questions
 log = structlog.get_logger(__name__)
 
 
 class Ends:
-    """Asks when told to; `applied` says how far each partition of this process is applied, `move` stores their clocks.
+    """Asks when told to; a Worker of the runtime.
 
-    `busy` says that there is more to read: until that is over no answer could help.
+    `applied` says how far each partition of this process is applied, `move` stores their clocks, `busy` says that there
+    is more to read: until that is over no answer could help. `connect` makes the consumer that asks, one of its own: on
+    the connection of another the broker answers no question before the fetch that waits there.
     """
 
     def __init__(
@@ -35,29 +37,45 @@ class Ends:
         applied: Mapping[TopicPartition, int],
         move: Callable[[list[Position]], Awaitable[None]],
         busy: Callable[[], bool],
+        connect: Callable[[], AIOKafkaConsumer],
+        *,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
-        self.time, self.applied, self.move, self.busy = logtime, applied, move, busy
-        self.moved: Callable[[], None] = lambda: None  # told when clocks have moved on
+        self.time, self.applied, self.move, self.busy, self.connect = logtime, applied, move, busy, connect
+        self.moved = moved  # told when clocks have moved on
         self._wanted = asyncio.Event()
+        self._stopping = False
 
     def ask(self) -> None:
         """Something waits for the clock."""
         self._wanted.set()
 
-    async def run(self, consumer: Any) -> None:
-        """Until cancelled."""
-        while True:
-            await self._wanted.wait()
-            while self.busy():
+    async def run(self) -> None:
+        """Answer until stopped."""
+        asker = self.connect()
+        try:
+            await patiently(asker.start)
+            while not self._stopping:
+                await self._wanted.wait()
+                if not self.busy():
+                    self._wanted.clear()
+                    await self._answered(asker)
                 await asyncio.sleep(APART)
-            self._wanted.clear()
-            try:
-                await self.look(consumer)
-            except KafkaError as error:
-                log.info("intake.no_ends", error=type(error).__name__)  # the fetches will tell
-            await asyncio.sleep(APART)
+        finally:
+            await asker.stop()
 
-    async def look(self, consumer: Any) -> None:
+    async def stop(self) -> None:
+        """Let `run` return."""
+        self._stopping = True
+        self._wanted.set()
+
+    async def _answered(self, asker: AIOKafkaConsumer) -> None:
+        try:
+            await self.look(asker)
+        except KafkaError as error:
+            log.info("ends.no_answer", error=type(error).__name__)  # the fetches will tell
+
+    async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Move on the clocks of the partitions of which everything is applied that was there when this was asked."""
         asked = time.time_ns() // 1_000_000
         ended: list[Position] = []

@@ -22,7 +22,6 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
 from .apply import Applier, Outcome
-from .ends import Ends
 from .errors import OffsetGoneError
 from .logtime import LogTime
 from .patience import patiently
@@ -77,7 +76,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._owed: dict[TopicPartition, int] = {}  # applied, and not yet committed to Kafka
         self._committed = 0.0
         self.pulse = Pulse(logtime, applier.metrics)
-        self.ends = Ends(logtime, self.next, applier.move, lambda: bool(self._hand))
         self.broker = broker
         self.subscriber = broker.subscriber(
             *service.topics(),
@@ -97,6 +95,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         """aiokafka's consumer, while started."""
         return self.subscriber.consumer
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was read is still to be applied."""
+        return bool(self._hand)
+
     async def run(self) -> None:
         """Read until stopped, once the broker is there and the group has given this process its share.
 
@@ -105,7 +108,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             KafkaError: one that waiting does not heal has lasted for a minute (the group has shut this process out).
         """
         await self._join()
-        asking = asyncio.create_task(self.ends.run(self.consumer))
         try:
             while not self.stopping:
                 try:
@@ -122,7 +124,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._finish(0)
                 await self._commit(now=True)
         finally:
-            asking.cancel()
             for one in self._hand:
                 one.task.cancel()
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
@@ -24,6 +24,7 @@ from . import lease, ledger, outbox, sessions, trail
 from .apply import Applier, Outcome
 from .cache import StateCache
 from .clock import Clock
+from .ends import Ends
 from .errors import heals
 from .health import Health, NotReadyError
 from .http_server import HttpServer
@@ -87,6 +88,7 @@ class Runtime:
     relay: Relay | None = None
     intake: Intake | None = None
     clock: Clock | None = None
+    ends: Ends | None = None
     http: HttpServer | None = None
     woken: list[Callable[[Outcome], None]] = field(default_factory=list)
 
@@ -143,12 +145,12 @@ class Runtime:
 
     def wake(self, outcome: Outcome) -> None:
         """After a batch: the clock may have something to fold, and others may have something to do."""
-        if self.clock is not None and self.intake is not None:
+        if self.clock is not None and self.ends is not None:
             # In a simulation a watermark that applies nothing moves the clock all the same.
             if self.settings.clock == "events":
                 self.clock.wake()
             elif outcome.due:
-                self.intake.ends.ask()  # which wakes the clock: earlier it would find nothing
+                self.ends.ask()  # which wakes the clock: earlier it would find nothing
         for wake in self.woken:
             wake(outcome)
 
@@ -203,7 +205,7 @@ class Runtime:
             return
         await start
         # A service that takes no events has neither intake nor clock, one that folds nothing has nothing to relay.
-        made = (self.intake, self.clock, *workers, self.relay)
+        made = (self.intake, self.ends, self.clock, *workers, self.relay)
         parts: list[Worker] = [part for part in made if part is not None]
         running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         beats = asyncio.create_task(self._beat(), name="beat")
@@ -260,6 +262,7 @@ class Runtime:
             self._relay()
         if self.service.topics():
             self._read(admin)
+            self._look()
 
     def _relay(self) -> None:
         settings = self.settings
@@ -306,8 +309,17 @@ class Runtime:
             woken=self.wake,
             supplies=self.supplies if settings.clock == "log" else None,
         )
-        self.intake.ends.moved = self.clock.wake
         self.health.add("kafka", self._kafka_answers)
+
+    def _look(self) -> None:
+        assert self.intake and self.clock  # noqa: S101 - set by _read
+        intake, name = self.intake, f"rapport-{self.service.name}-ends"
+
+        def asker() -> AIOKafkaConsumer:
+            options = kafka_options(self.settings)
+            return AIOKafkaConsumer(**options, client_id=name, auto_offset_reset="none")
+
+        self.ends = Ends(intake.time, intake.next, self.applier.move, lambda: intake.busy, asker, moved=self.clock.wake)
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> set[Place]:
         # Whatever it reads may hold what denies an alarm. In a simulation only feeds have watermarks: a topic without

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import pytest
 import pytest_asyncio
@@ -58,8 +57,7 @@ async def test_only_what_is_applied_to_its_end_is_known_up_to_now(topic: str, co
     async def move(positions: list[Position]) -> None:
         stored.extend(positions)
 
-    ends = Ends(logtime, {read: 3, unread: 2}, move, lambda: False)
-    ends.moved = lambda: told.append(None)
+    ends = Ends(logtime, {read: 3, unread: 2}, move, lambda: False, lambda: consumer, moved=lambda: told.append(None))
     before = millis(time.time_ns() // 1_000_000)
     await ends.look(consumer)
     assert [(one.topic, one.partition, one.next) for one in stored] == [(topic, 0, 3)]
@@ -69,7 +67,7 @@ async def test_only_what_is_applied_to_its_end_is_known_up_to_now(topic: str, co
 
 
 async def test_nobody_is_asked_in_a_simulation_or_while_there_is_more_to_read(
-    topic: str, consumer: AIOKafkaConsumer
+    stack: Stack, topic: str, consumer: AIOKafkaConsumer
 ) -> None:
     stored: list[Position] = []
 
@@ -77,7 +75,7 @@ async def test_nobody_is_asked_in_a_simulation_or_while_there_is_more_to_read(
         stored.extend(positions)
 
     applied = {TopicPartition(topic, 0): 3}
-    await Ends(LogTime("events"), applied, move, lambda: False).look(consumer)
+    await Ends(LogTime("events"), applied, move, lambda: False, lambda: consumer).look(consumer)
     assert not stored, "there waiting moves nothing"
     looked: list[None] = []
     busy = [True]
@@ -86,16 +84,12 @@ async def test_nobody_is_asked_in_a_simulation_or_while_there_is_more_to_read(
         looked.append(None)
         return busy[0]
 
-    ends = Ends(LogTime(), applied, move, reading)
-    running = asyncio.create_task(ends.run(consumer))
-    try:
-        ends.ask()
-        await until(lambda: bool(looked), "it to be busy")
-        assert not stored
-        busy[0] = False
-        ends.ask()
-        await until(lambda: bool(stored), "the end to be known")
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+    ends = Ends(LogTime(), applied, move, reading, lambda: AIOKafkaConsumer(bootstrap_servers=stack.kafka))
+    running = asyncio.create_task(ends.run())
+    ends.ask()
+    await until(lambda: bool(looked), "it to be busy")
+    assert not stored
+    busy[0] = False
+    await until(lambda: bool(stored), "the end to be known, without being asked again")
+    await ends.stop()
+    await running
