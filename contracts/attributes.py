@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -28,7 +28,7 @@ _json_type = re.compile(
 _moment: Final = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
 
 
-class Attributes(NamedTuple):
+class Attributes(msgspec.Struct, frozen=True):
     """What the envelope says, as texts."""
 
     id: str
@@ -36,7 +36,16 @@ class Attributes(NamedTuple):
     type: str
     subject: str
     time: str
-    traceparent: str | None
+    traceparent: str | None = None
+
+
+class Whole(Attributes, frozen=True, kw_only=True):
+    """A structured event that has all it must have, as most do: the JSON reader alone has seen to that."""
+
+    specversion: Literal["1.0"]
+    data: msgspec.Raw
+    datacontenttype: Literal["application/json"] | None = None
+    data_base64: None = None
 
 
 class Structured(msgspec.Struct):
@@ -106,8 +115,19 @@ def read_object(value: bytes | msgspec.Raw) -> tuple[Attributes, bytes]:
     return attributes_of(found)
 
 
-def attributes_of(found: Structured) -> tuple[Attributes, bytes]:
+def attributes_of(found: Whole | Structured) -> tuple[Attributes, bytes]:
     """The same of an object that was read already, with others in a list. Raises as `read_attributes` does."""
+    if isinstance(found, Whole):
+        _check(found)
+        given: Attributes = found
+        if found.traceparent is not None:
+            trace = _read_trace(found.traceparent.encode())
+            given = Attributes(found.id, found.source, found.type, found.subject, found.time, trace)
+        return given, bytes(found.data)
+    return _of_structured(found)
+
+
+def _of_structured(found: Structured) -> tuple[Attributes, bytes]:
     id_, source, type_, subject, time = found.id, found.source, found.type, found.subject, found.time
     if found.specversion is None or id_ is None or source is None or type_ is None or subject is None or time is None:
         name = next(name for name in _NAMES if getattr(found, name) is None)
