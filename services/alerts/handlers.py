@@ -80,6 +80,7 @@ def alerts_service(rules: Rules) -> Service:
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
+    service.withdraws(trade.TradeWithdrawn, ACCOUNTS)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
     decided.register(service)
     service.due(ITEMS)(partial(item_due, rules))
