@@ -68,6 +68,22 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What a field's type cannot say. Raises Refused; called by contracts.envelope.decode."""
 
 
+class Withdrawal(Payload, frozen=True, kw_only=True):
+    """Its sender never meant to say certain events: all of his own `source` about this subject whose ids begin with
+    `under`. Readers take them out of what they know, as if they had not come. Nobody withdraws what another has said.
+    """
+
+    under: EventId
+
+    def check(self) -> None:
+        if not self.under.endswith("/"):
+            raise Refused(
+                "bad_field",
+                f"under is {self.under[:128]!r}; expected the beginning of ids up to and with a slash",
+                "$.under",
+            )
+
+
 class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A group of fields inside a payload."""
 

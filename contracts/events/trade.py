@@ -18,6 +18,7 @@ from contracts.payload import (
     Part,
     Payload,
     Text,
+    Withdrawal,
     above_zero,
     is_positive,
     not_negative,
@@ -192,6 +193,13 @@ class SourceCompleted(TradeFact, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "rapport.source.completed.v1"
     source: Id
     up_to: Moment
+
+
+class TradeWithdrawn(Withdrawal, frozen=True, kw_only=True):
+    """Facts of this topic were sent by mistake: a file of another company, or of another year."""
+
+    TYPE: ClassVar[str] = "rapport.trade.withdrawn.v1"
+    reason: Text | None = None
 
 
 def check_lines(lines: list[Line] | None, currency: str) -> None:

@@ -14,7 +14,13 @@ from datetime import datetime, timedelta
 from .mongo import Below, Collection, Database, Doc, Index, Session, make
 from .work import Work
 
-LEDGER = Collection("ledger", (Index((("s", 1), ("o", 1), ("at", 1))),))
+LEDGER = Collection(
+    "ledger",
+    (
+        Index((("s", 1), ("o", 1), ("at", 1))),
+        Index((("w", 1),), partial={"w": {"$exists": True}}),
+    ),
+)
 INBOX = "inbox_"
 
 
@@ -79,6 +85,17 @@ class Ledger:
         """A subject's facts in the order in which they were applied."""
         cursor = self.db["ledger"].find({"s": subject}).sort([("o", 1), ("at", 1)])
         return await cursor.to_list(None)
+
+    async def withdrawals(self, most: int) -> dict[str, list[str]]:
+        """Subjects to be folded again because facts of theirs were withdrawn, with the rows that say so."""
+        found: dict[str, list[str]] = defaultdict(list)
+        async for row in self.db["ledger"].find({"w": True}, projection={"s": 1}).limit(most):
+            found[row["s"]].append(row["_id"])
+        return found
+
+    async def withdrawn(self, rows: list[str]) -> None:
+        """The subject of these withdrawals has been folded again."""
+        await self.db["ledger"].update_many({"_id": {"$in": rows}}, {"$unset": {"w": ""}})
 
     async def subjects(self) -> AsyncIterator[str]:
         """Every subject that has facts, each once, in order."""

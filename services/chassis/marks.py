@@ -33,7 +33,7 @@ STAGES = (
 )
 
 IMPORT_BEFORE_WORD = "import_before_word"  # rows of a file handed to the producer, the broker has not answered
-IMPORT_AFTER_WORD = "import_after_word"  # it has answered, how far the file is has not been stored
+IMPORT_AFTER_WORD = "import_after_word"  # it has answered, how far the file (or its undoing) is has not been stored
 IMPORT_AFTER_REFUSED = "import_after_refused"  # refused rows are stored, how far the file is has not been
 
 # Only a service that takes files comes to these.

@@ -15,7 +15,8 @@ from typing import Any, cast
 import msgspec
 from pymongo.errors import PyMongoError
 
-from contracts.envelope import decode
+from contracts.envelope import Event, decode
+from contracts.payload import Withdrawal
 from contracts.refusal import Refused
 
 from .aggregate import Desk, Head, Key, Kind, Missing, Part, State, Stored, named
@@ -56,7 +57,7 @@ def rebuild(
     state = State(subject, head.name, documents={(head.name, ""): Stored(None), **kept})
     state.whole = {part.name for part in service.parts_of(head.name)}
     refused = 0
-    for row in rows:
+    for row in standing(service, rows):
         work = work_of(service, row)
         if work is None or work.head.name != head.name:
             continue
@@ -64,6 +65,24 @@ def rebuild(
         refused += len(_apply(service, state, work).dead)
     _tick_to(service, state, ticked)
     return Rebuilt(state, len(rows), refused)
+
+
+def standing(service: Service, rows: list[Doc]) -> list[Doc]:
+    """The rows that no withdrawal names, wherever it stands among them."""
+    gone: list[tuple[str, str]] = []
+    for row in rows:
+        handler = service.handlers.get(row["t"])
+        if handler is not None and handler.withdraws and (work := work_of(service, row)) is not None:
+            event = cast("Event", work.event)
+            gone.append((event.source, cast("Withdrawal", event.data).under))
+    if not gone:
+        return rows
+    return [row for row in rows if not any(_under(row, source, under) for source, under in gone)]
+
+
+def _under(row: Doc, source: str, under: str) -> bool:
+    said_by, event_id = named(row["_id"])
+    return said_by == source and event_id.startswith(under)
 
 
 def work_of(service: Service, row: Doc) -> Work | None:

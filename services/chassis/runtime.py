@@ -42,6 +42,7 @@ from .sessions import Sessions
 from .settings import Settings
 from .supplies import SUPPLIES, Supplies
 from .trail import MongoStore, Trail
+from .withdraw import Withdrawals
 from .work import event_work
 
 OFFSETS = Collection("offsets")
@@ -205,7 +206,7 @@ class Runtime:
             return
         await start
         # A service that takes no events has neither intake nor clock, one that folds nothing has nothing to relay.
-        made = (self.intake, self.ends, self.clock, *workers, self.relay)
+        made = (self.intake, self.ends, self.clock, self._withdrawals(), *workers, self.relay)
         parts: list[Worker] = [part for part in made if part is not None]
         running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
         beats = asyncio.create_task(self._beat(), name="beat")
@@ -276,6 +277,11 @@ class Runtime:
             poll_ms=settings.outbox_poll_ms,
         )
         self.applier.hand = self.relay.hand
+
+    def _withdrawals(self) -> Withdrawals | None:
+        if not any(handler.withdraws for handler in self.service.handlers.values()):
+            return None
+        return Withdrawals(self.applier, self.leases, self.settings.clock_poll_ms / 1000)
 
     def _read(self, admin: AIOKafkaAdminClient) -> None:
         settings = self.settings

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from contracts.envelope import Event
-from contracts.payload import Payload
+from contracts.payload import Payload, Withdrawal
 from contracts.registry import topic_of
 
 from .aggregate import Desk, Head, Kind, Part
@@ -21,6 +21,7 @@ from .mongo import Collection, Database, Doc
 
 P = TypeVar("P", bound=Payload)
 S = TypeVar("S", bound=msgspec.Struct)
+W = TypeVar("W", bound=Withdrawal)
 
 Fold = Callable[[Desk, Event], None]
 Needs = Callable[[Event], Iterable[tuple[Kind, str]]]
@@ -52,6 +53,7 @@ class Handler:
     keep: bool = True
     own: bool = False
     needs: Needs | None = None  # what the fold is known to ask for, so that it is loaded with the batch's heads
+    withdraws: bool = False  # names facts that are taken out: the subject is folded again without them
 
 
 @dataclass
@@ -98,6 +100,17 @@ class Service:
             return fold
 
         return register
+
+    def withdraws(self, payload: type[W], head: Head[Any]) -> None:
+        """Take withdrawals: the facts they name stay in the ledger, and the subject is folded again as if they had not
+        come (withdraw.py).
+        """
+
+        def noted(desk: Desk, event: Event) -> None:
+            """The row says it; what follows from it is the refold."""
+
+        self.handlers[payload.TYPE] = Handler(noted, head, withdraws=True)
+        self.kinds.setdefault(head.name, head)
 
     def command(self, payload: type[P], head: Head[Any]) -> Callable[[Fold], Fold]:
         """Register the fold of what this service itself says when a person acts (an HTTP write): folded here first,

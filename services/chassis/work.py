@@ -108,6 +108,8 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
         "time": event.time,
         "d": body.decode(),
     }
+    if handler.withdraws:
+        row["w"] = True  # until the subject has been folded again
     if not handler.keep:
         row = {"_id": cause, "at": now}
     return Work(

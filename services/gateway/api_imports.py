@@ -24,6 +24,7 @@ from services.gateway.imports.arrive import Sent
 from services.gateway.imports.files import Wishes, harmless
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
+from services.gateway.imports.undo import can_be_undone
 from services.gateway.imports.views import Asked, ImportView, PreviewView, RefusedView
 from services.gateway.model import cells
 from services.gateway.model.kinds import KINDS
@@ -35,6 +36,7 @@ ACCESS: Final[Access] = {
     ("GET", "/imports"): _MAY,
     ("POST", "/imports/{kind}"): _MAY,
     ("GET", "/imports/{id}"): _MAY,
+    ("POST", "/imports/{id}/undo"): _MAY,
     ("GET", "/imports/{id}/refused"): _MAY,
     ("GET", "/imports/{id}/refused.csv"): _MAY,
 }
@@ -133,6 +135,50 @@ async def list_imports(db: Stored, registry: Sources, caller: CurrentCaller, pag
 async def show_import(id: Id, db: Stored, registry: Sources, caller: CurrentCaller) -> ImportView:  # noqa: A002
     """How far an import is, and what became of its rows; those refused are behind `refused_rows`."""
     return ImportView.of(await _found(db, id, caller, registry))
+
+
+@router.post(
+    "/imports/{id}/undo",
+    status_code=202,
+    responses={
+        200: {"model": ImportView, "description": "It is undone, or being undone, already."},
+        409: {
+            "description": "It is not at its end, too long ago, or of a kind that cannot be undone.",
+            "content": _PROBLEM,
+        },
+    },
+)
+async def undo_import(
+    id: Id,  # noqa: A002
+    db: Stored,
+    registry: Sources,
+    caller: CurrentCaller,
+    importer: Imports,
+    response: Response,
+    reason: Annotated[str | None, Query(min_length=1, max_length=2000)] = None,
+) -> ImportView:
+    """Take an import back: each service forgets what its rows said, and what has been said since on their account falls
+    away. The same file can be imported again afterwards.
+    """
+    one = await _found(db, id, caller, registry)
+    if one.state in ("undoing", "undone"):
+        response.status_code = 200
+        return ImportView.of(one)
+    if not can_be_undone(one.kind):
+        said = (
+            f"{one.kind} cannot be undone: others have copies of them. Import how they are; a later word replaces it."
+        )
+        raise Problem(409, "cannot_be_undone", said)
+    if one.forgotten:
+        raise Problem(409, "too_old", "It is too long ago; what its rows were about is no longer known here.")
+    now = _now()
+    undoing = msgspec.structs.replace(
+        one, state="undoing", undo_at=now.replace(microsecond=now.microsecond // 1000 * 1000), undo_reason=reason
+    )
+    if one.state not in ("done", "failed") or not await store.advance(db, one, undoing):
+        raise Problem(409, "not_ended", "The import is under way; undo it when it is done.")
+    importer.wake()
+    return ImportView.of(undoing)
 
 
 @router.get("/imports/{id}/refused")

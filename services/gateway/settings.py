@@ -47,7 +47,10 @@ class GatewaySettings(Settings):
         500_000_000, "A file to import that is longer is refused with 413.", unit="bytes", ge=1024
     )
     gateway_import_days: int = setting(
-        30, "How long rows that were refused stay, to be corrected and sent again.", unit="days", ge=1
+        30,
+        "How long rows that were refused stay, to be corrected and sent again, and an import can be undone.",
+        unit="days",
+        ge=1,
     )
     gateway_imports_waiting: int = setting(
         50, "Imports of a source that wait; one more is answered 429.", unit="imports", ge=1

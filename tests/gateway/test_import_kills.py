@@ -44,8 +44,8 @@ async def _killed_and_whole(settings: GatewaySettings, stack: Stack, tmp_path: P
         path = ""
         for stage in (*marks.IMPORT_STAGES, ""):
             async with serving(settings, f"{stage}:2" if stage else "", log) as process:
-                await until(lambda: lives(client), "the gateway to be ready", deadline_s=60, every_s=0.1)
                 if not path:
+                    await until(lambda: lives(client), "the gateway to be ready", deadline_s=60, every_s=0.1)
                     answer = await client.post(
                         "/imports/invoices", params={"source": "erp"}, content=csv_bytes(ENGLISH, rows)
                     )
@@ -54,8 +54,18 @@ async def _killed_and_whole(settings: GatewaySettings, stack: Stack, tmp_path: P
                 if stage:
                     await until(lambda: process.returncode is not None, f"the kill {stage}", deadline_s=60)
                 else:
-                    done = await finished(client, path)
-    assert [line.split()[0] for line in (await asyncio.to_thread(log.read_text)).splitlines()] == [*marks.IMPORT_STAGES]
+                    await until(lambda: lives(client), "the gateway to be ready", deadline_s=60, every_s=0.1)
+                    done = await ended(client, path, "done")
+        async with serving(settings, f"{marks.IMPORT_AFTER_WORD}:2", log) as process:
+            await until(lambda: lives(client), "the gateway to be ready", deadline_s=60, every_s=0.1)
+            assert (await client.post(f"{path}/undo")).status_code == 202
+            await until(lambda: process.returncode is not None, "the kill while it is undone", deadline_s=60)
+        async with serving(settings):
+            await until(lambda: lives(client), "the gateway to be ready", deadline_s=60, every_s=0.1)
+            await ended(client, path, "undone")
+    assert [line.split()[0] for line in (await asyncio.to_thread(log.read_text)).splitlines()] == [
+        *marks.IMPORT_STAGES, marks.IMPORT_AFTER_WORD,
+    ]  # fmt: skip
     good = COUNT - len(bad)
     assert done["counts"] == {"rows": COUNT, "accepted": good, "refused": len(bad), "passed_over": 0, "events": good}
 
@@ -66,7 +76,9 @@ async def _killed_and_whole(settings: GatewaySettings, stack: Stack, tmp_path: P
             records += 1
             found.setdefault(dict(record.headers)["ce_id"].decode(), set()).add(record.value or b"")
     import_id = path.rpartition("/")[2]
-    assert found.keys() == {f"{import_id}/{n + 2:07d}" for n in range(COUNT) if n not in bad}
+    told = {f"{import_id}-undo/{customer}" for customer in customers}
+    assert told <= found.keys(), "each is told that it is undone"
+    assert found.keys() - told == {f"{import_id}/{n + 2:07d}" for n in range(COUNT) if n not in bad}
     assert all(len(values) == 1 for values in found.values()), "a repeat says the same"
     assert records > good, "the kills landed where rows had been sent already"
     client_ = connect(stack.mongo)
@@ -75,12 +87,12 @@ async def _killed_and_whole(settings: GatewaySettings, stack: Stack, tmp_path: P
     assert kept == len(bad)
 
 
-async def finished(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """The import at its end."""
+async def ended(client: httpx.AsyncClient, path: str, state: str) -> dict[str, Any]:
+    """The import, once it is in that state."""
 
     async def look() -> bool:
-        return bool((await client.get(path)).json()["state"] == "done")
+        return bool((await client.get(path)).json()["state"] == state)
 
-    await until(look, "the import to be done", deadline_s=60, every_s=0.1)
+    await until(look, f"the import to be {state}", deadline_s=60, every_s=0.1)
     done: dict[str, Any] = (await client.get(path)).json()
     return done

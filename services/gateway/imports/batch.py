@@ -76,6 +76,7 @@ class Batch:
     begun: int = 0
     words: set[Word] = field(default_factory=set)
     size: int = 0
+    subjects: set[str] = field(default_factory=set)
 
     def take(self, line: Line, now: datetime) -> None:
         """One more row."""
@@ -91,6 +92,7 @@ class Batch:
             self.passed_over += 1
         else:
             self.outgoing += events
+            self.subjects.update(event.given.subject for event in events)
 
     @property
     def counts(self) -> Counts:

@@ -24,6 +24,7 @@ from services.gateway.imports import files, store
 from services.gateway.imports.batch import Batch, Reader
 from services.gateway.imports.store import Import
 from services.gateway.imports.texts import Line
+from services.gateway.imports.undo import told, withdrawals
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.model.scope import Scope
 from services.gateway.registry import Registry
@@ -113,7 +114,10 @@ class Importer:
 
     async def _carry_out(self, import_id: str) -> None:
         one = await store.one(self.db, import_id)  # as it is now that nobody else can change it
-        if one is None or one.state not in ("waiting", "running"):
+        if one is None or one.state not in store.LEFT:
+            return
+        if one.state == "undoing":
+            await self._undo(one)
             return
         log.info("import.begun", id=one.id, kind=one.kind, line=one.line)
         try:
@@ -190,6 +194,8 @@ class Importer:
         marks.reach(marks.IMPORT_AFTER_WORD)
         if batch.refused:
             await store.keep_refused(self.db, one.id, one.line, batch.refused)
+        if batch.subjects:
+            await store.keep_subjects(self.db, one.id, batch.line, sorted(batch.subjects))
         marks.reach(marks.IMPORT_AFTER_REFUSED)
         after = batch.settled(percent)
         if not await store.advance(self.db, one, after):
@@ -200,6 +206,19 @@ class Importer:
         if self._stopping.is_set():
             raise _Stopped
         return after
+
+    async def _undo(self, one: Import) -> None:
+        with suppress(_Stopped):
+            async for line, subjects in store.subjects(self.db, one.id, one.undone_line):
+                batch = Batch(Reader(one, Scope()), outgoing=withdrawals(one, subjects))
+                await self._sent(batch)
+                marks.reach(marks.IMPORT_AFTER_WORD)
+                after = told(one, line)
+                if self._stopping.is_set() or not await store.advance(self.db, one, after):
+                    return
+                one = after
+            await store.advance(self.db, one, msgspec.structs.replace(one, state="undone"))
+            log.info("import.undone", id=one.id)
 
     def _send(self, batch: Batch) -> None:
         """What is judged goes out while the next rows are read."""

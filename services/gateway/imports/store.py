@@ -23,11 +23,13 @@ IMPORTS: Final = Collection(
 )
 CHUNKS: Final = Collection("import_chunks", (Index((("i", 1), ("n", 1)), unique=True),))
 REFUSED: Final = Collection("import_refused", (Index((("i", 1), ("line", 1)), unique=True), Index((("cells", 1),))))
+SUBJECTS: Final = Collection("import_subjects", (Index((("i", 1), ("line", 1)), unique=True),))
 MAPPINGS: Final = Collection("import_mappings")
-COLLECTIONS: Final = (IMPORTS, CHUNKS, REFUSED, MAPPINGS)
+COLLECTIONS: Final = (IMPORTS, CHUNKS, REFUSED, SUBJECTS, MAPPINGS)
 CHUNK: Final = 1_000_000  # bytes
 STALE: Final = timedelta(hours=1)  # an upload that has not ended by then never will
-State = Literal["arriving", "waiting", "running", "done", "failed"]
+State = Literal["arriving", "waiting", "running", "done", "failed", "undoing", "undone"]
+LEFT: Final = ("waiting", "running", "undoing")  # something is left to do
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +44,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
-    `held`: its bytes are still here; `owner` the registered source that sent it.
+    `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
+    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more.
     """
 
     id: str
@@ -62,6 +65,10 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     held: bool = True
     finished_at: datetime | None = None
     failure: str | None = None
+    forgotten: bool = False
+    undone_line: int = 0
+    undo_at: datetime | None = None
+    undo_reason: str | None = None
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -95,7 +102,7 @@ async def one(db: Database, import_id: str) -> Import | None:
 async def same(db: Database, made: Import) -> Import | None:
     """An import of the same bytes as the same thing that has not failed."""
     where = {"digest": made.digest, "kind": made.kind, "source": made.source, "owner": made.owner}
-    docs = await find(db, IMPORTS.name, where | {"state": {"$nin": ["arriving", "failed"]}}, limit=1)
+    docs = await find(db, IMPORTS.name, where | {"state": {"$in": ["waiting", "running", "done"]}}, limit=1)
     return from_doc(docs[0], Import) if docs else None
 
 
@@ -110,7 +117,7 @@ async def listed(db: Database, where: Mapping[str, Any], before: str | None, lim
 
 async def unfinished(db: Database) -> list[Import]:
     """Imports with something left to do, the oldest first."""
-    docs = await find(db, IMPORTS.name, {"state": {"$in": ["waiting", "running"]}}, sort=[("_id", 1)], limit=100)
+    docs = await find(db, IMPORTS.name, {"state": {"$in": list(LEFT)}}, sort=[("_id", 1)], limit=100)
     return [from_doc(doc, Import) for doc in docs]
 
 
@@ -121,7 +128,7 @@ async def waiting_of(db: Database, owner: str | None) -> int:
 
 async def advance(db: Database, before: Import, after: Import) -> bool:
     """Store progress; False where another process has gone on from there."""
-    where = {"_id": before.id, "line": before.line, "state": before.state}
+    where = {"_id": before.id, "line": before.line, "undone_line": before.undone_line, "state": before.state}
     done = await db[IMPORTS.name].replace_one(where, {"_id": after.id, **to_doc(after)})
     return done.matched_count == 1
 
@@ -141,6 +148,19 @@ async def keep_refused(db: Database, import_id: str, after: int, rows: Sequence[
     """Store refused rows; what a predecessor has stored behind line `after` was the same, and is replaced."""
     await db[REFUSED.name].delete_many({"i": import_id, "line": {"$gt": after}})
     await db[REFUSED.name].insert_many([{"i": import_id, **to_doc(row)} for row in rows])
+
+
+async def keep_subjects(db: Database, import_id: str, line: int, subjects: Sequence[str]) -> None:
+    """Whom the rows up to a line are about, so that the import can be undone. Stored again it is the same."""
+    doc = {"i": import_id, "line": line, "subjects": list(subjects)}
+    await db[SUBJECTS.name].replace_one({"i": import_id, "line": line}, doc, upsert=True)
+
+
+async def subjects(db: Database, import_id: str, after: int) -> AsyncIterator[tuple[int, list[str]]]:
+    """Whom an import is about, by the lines up to which that was stored, behind a line."""
+    where = {"i": import_id, "line": {"$gt": after}}
+    async for doc in db[SUBJECTS.name].find(where).sort("line", 1).batch_size(10):
+        yield doc["line"], doc["subjects"]
 
 
 async def refused(db: Database, import_id: str, after: int, limit: int) -> list[RefusedRow]:
@@ -175,10 +195,11 @@ async def let_go(db: Database) -> None:
 
 
 async def forget(db: Database, now: datetime, days: int) -> None:
-    """Remove refused rows of imports that ended so long ago, and uploads that never came to their end."""
-    old = {"finished_at": {"$lt": now - timedelta(days=days)}, "counts.refused": {"$gt": 0}, "forgotten": None}
+    """Remove what is kept of rows of imports that ended so long ago, and uploads that never came to their end."""
+    old = {"finished_at": {"$lt": now - timedelta(days=days)}, "forgotten": False, "state": {"$ne": "undoing"}}
     for doc in await find(db, IMPORTS.name, old, fields={"_id": 1}):
         await db[REFUSED.name].delete_many({"i": doc["_id"]})
+        await db[SUBJECTS.name].delete_many({"i": doc["_id"]})
         await db[IMPORTS.name].update_one({"_id": doc["_id"]}, {"$set": {"forgotten": True}})
     lost = {"state": "arriving", "made_at": {"$lt": now - STALE}}
     for doc in await find(db, IMPORTS.name, lost, fields={"_id": 1}):

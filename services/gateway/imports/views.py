@@ -84,7 +84,7 @@ class ImportView(BaseModel):
     kind: str
     source: str
     filename: str | None = None
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed", "undoing", "undone"]
     percent: int = Field(ge=0, le=100)
     line: int = Field(description="The last line of the file that is settled.")
     counts: CountsView
@@ -94,6 +94,8 @@ class ImportView(BaseModel):
     made_by: str
     finished_at: datetime | None = None
     failure: str | None = None
+    undo_at: datetime | None = Field(None, description="When somebody asked to undo it.")
+    undo_reason: str | None = None
     format: FormatView
     refused_rows: str | None = Field(None, description="Where they are; .csv behind it gives them as a file.")
 
@@ -115,6 +117,8 @@ class ImportView(BaseModel):
             made_by=one.made_by,
             finished_at=one.finished_at,
             failure=one.failure,
+            undo_at=one.undo_at,
+            undo_reason=one.undo_reason,
             format=FormatView.of(one.format),
             refused_rows=f"/imports/{one.id}/refused" if one.counts.refused else None,
         )
