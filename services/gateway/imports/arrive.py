@@ -102,7 +102,9 @@ def _preview(file: IO[bytes], sent: Sent, wishes: Wishes, scope: Scope, told: tu
     for line in islice(files.rows(file, known), LOOKED_AT):
         rows += 1
         try:
-            made += [_shown(one.given._asdict(), one.record.value) for one in reader.read(line, now) or ()]
+            made += [
+                _shown(msgspec.structs.asdict(one.given), one.record.value) for one in reader.read(line, now) or ()
+            ]
         except Refused as why:
             refused.append(reader.refused(line, why))
     return Preview(known, rows, made[:SHOWN], refused[:SHOWN])

@@ -9,7 +9,7 @@ import msgspec
 from contracts.attributes import Attributes
 from contracts.envelope import encode_data
 from contracts.events.trade import TradeWithdrawn
-from services.gateway.emits import Outgoing
+from services.gateway.emits import Outgoing, outgoing
 from services.gateway.imports.store import Import
 from services.gateway.model.kinds import KINDS
 from services.gateway.model.scope import TAKEN
@@ -28,7 +28,7 @@ def withdrawals(one: Import, subjects: Iterable[str]) -> list[Outgoing]:
     data = encode_data(said)
     at = (one.undo_at or one.made_at).isoformat()
     return [
-        Outgoing(n, Attributes(f"{one.id}-undo/{subject}", one.source, said.TYPE, subject, at, None), data)
+        outgoing(n, Attributes(f"{one.id}-undo/{subject}", one.source, said.TYPE, subject, at, None), data)
         for n, subject in enumerate(subjects)
     ]
 
