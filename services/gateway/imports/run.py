@@ -33,6 +33,7 @@ from services.gateway.sender import Sender
 SLICE: Final = 200  # rows after which other work has its turn
 ROWS: Final = 2_000  # rows that are settled together at most
 SIZE: Final = 4_000_000  # and characters in them
+KNOWN: Final = 100_000  # customers that an undo remembers to have told of
 PAUSE: Final = 0.5  # seconds before the same rows are sent again
 CLEAN: Final = 600  # seconds between two looks for what can go
 log = structlog.get_logger(__name__)
@@ -208,9 +209,14 @@ class Importer:
         return after
 
     async def _undo(self, one: Import) -> None:
+        told_of: set[str] = set()
         with suppress(_Stopped):
             async for line, subjects in store.subjects(self.db, one.id, one.undone_line):
-                batch = Batch(Reader(one, Scope()), outgoing=withdrawals(one, subjects))
+                if len(told_of) > KNOWN:
+                    told_of.clear()  # who is told of again drops it
+                fresh = [subject for subject in subjects if subject not in told_of]
+                told_of.update(fresh)
+                batch = Batch(Reader(one, Scope()), outgoing=withdrawals(one, fresh))
                 await self._sent(batch)
                 marks.reach(marks.IMPORT_AFTER_WORD)
                 after = told(one, line)
