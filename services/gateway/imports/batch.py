@@ -16,6 +16,8 @@ from services.gateway.model.kinds import KINDS, Kind, Reading, Row, judge
 from services.gateway.model.scope import Scope
 from services.gateway.sender import Word
 
+LONGEST = 10_000  # characters of a refused row's cell that are kept
+
 
 def reading_of(one: Import) -> Reading:
     """How its cells are read."""
@@ -57,7 +59,11 @@ class Reader:
         """What is kept of a row that is refused."""
         heading = self.one.format.mapping.get(why.field or "", why.field)
         return RefusedRow(
-            line=line.number, column=heading, reason=why.reason, message=why.message, cells=tuple(line.cells)
+            line=line.number,
+            column=heading,
+            reason=why.reason,
+            message=why.message,
+            cells=tuple(cell[:LONGEST] for cell in line.cells),
         )
 
 

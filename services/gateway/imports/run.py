@@ -17,6 +17,7 @@ import structlog
 
 from contracts.refusal import Refused
 from services.chassis import marks
+from services.chassis.errors import heals
 from services.chassis.lease import Leases
 from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
@@ -146,9 +147,11 @@ class Importer:
                 await self._rows(one, file)
         except Refused as why:
             return why.message
-        except (_Stopped, DatabaseError):
+        except _Stopped:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, DatabaseError) and heals(error):
+                raise
             # One file that nobody foresaw must not take the door away from all others, at every start anew.
             log.exception("import.failed", id=one.id)
             return "something went wrong here; give operations the id of the import, it is in the log"
