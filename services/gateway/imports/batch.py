@@ -112,9 +112,8 @@ class Batch:
             events=len(self.outgoing),
         )
 
-    def settled(self, percent: int) -> Import:
+    def settled(self, one: Import, percent: int) -> Import:
         """The import with these rows behind it."""
-        one = self.reader.one
         own = self.counts
         sums = {name: getattr(one.counts, name) + getattr(own, name) for name in Counts.__struct_fields__}
         line = max(one.line, self.line)

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 import structlog
@@ -158,20 +158,24 @@ class Importer:
         return None
 
     async def _rows(self, one: Import, file: IO[bytes]) -> None:
-        scope = await self._scope(one)
+        reader, begin, seen = Reader(one, await self._scope(one)), one.line, 0
         found = await asyncio.to_thread(files.rows, file, one.format)
-        batch, seen = Batch(Reader(one, scope)), 0
-        while (line := await self._next(found, seen)) is not None:
-            seen += 1
-            if line.number <= one.line:
-                continue
-            batch.take(line, datetime.now(UTC))
-            if batch.rows % SLICE == 0:
-                self._send(batch)
-            if batch.rows >= ROWS or batch.size >= SIZE:
-                one = await self._settle(batch, min(99, file.tell() * 100 // max(1, one.size)))
-                batch = Batch(Reader(one, scope))
-        await self._settle(batch, 99)
+        batch, settling = Batch(reader), _Settling(self._settle, one)
+        try:
+            while (line := await self._next(found, seen)) is not None:
+                seen += 1
+                if line.number <= begin:
+                    continue
+                batch.take(line, datetime.now(UTC))
+                if batch.rows % SLICE == 0:
+                    self._send(batch)
+                if batch.rows >= ROWS or batch.size >= SIZE:
+                    await settling.then(batch, min(99, file.tell() * 100 // max(1, one.size)))
+                    batch = Batch(reader)
+            await settling.then(batch, 99)
+            await settling.over()
+        finally:
+            await settling.drop()
 
     async def _next(self, found: Iterator[Line], seen: int) -> Line | None:
         if seen == 0:  # a workbook unpacks its texts here
@@ -190,8 +194,7 @@ class Importer:
             raise Refused("source_not_granted", f"the source {one.owner} is no longer registered")
         return known.scope
 
-    async def _settle(self, batch: Batch, percent: int) -> Import:
-        one = batch.reader.one
+    async def _settle(self, one: Import, batch: Batch, percent: int) -> Import:
         self._send(batch)
         marks.reach(marks.IMPORT_BEFORE_WORD)
         await self._sent(batch)
@@ -201,7 +204,7 @@ class Importer:
         if batch.subjects:
             await store.keep_subjects(self.db, one.id, batch.line, sorted(batch.subjects))
         marks.reach(marks.IMPORT_AFTER_REFUSED)
-        after = batch.settled(percent)
+        after = batch.settled(one, percent)
         if not await store.advance(self.db, one, after):
             raise _Stopped
         counts = batch.counts
@@ -255,3 +258,31 @@ class Importer:
             if self._stopping.is_set():
                 raise _Stopped
             await asyncio.sleep(PAUSE)
+
+
+class _Settling:
+    """Rows are settled one batch after the other while the next ones are read."""
+
+    def __init__(self, settle: Callable[[Import, Batch, int], Coroutine[Any, Any, Import]], one: Import) -> None:
+        self._settle, self._one = settle, one
+        self._task: asyncio.Task[Import] | None = None
+
+    async def then(self, batch: Batch, percent: int) -> None:
+        """Begin with a batch when the one before is settled. Raises what that one has ended with."""
+        await self.over()
+        self._task = asyncio.create_task(self._settle(self._one, batch, percent))
+
+    async def over(self) -> None:
+        """Wait until all is settled. Raises what it has ended with."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            try:
+                self._one = await task
+            finally:
+                task.cancel()
+
+    async def drop(self) -> None:
+        """What is not settled will be read again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)  # what came before it is raised already
