@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from contracts.refusal import Refused
 from services.chassis.auth import Access, Caller, CurrentCaller, Role, only
 from services.chassis.mongo import Database
-from services.chassis.pages import Page, WantedPage
+from services.chassis.pages import Page, WantedPage, Window
 from services.chassis.problems import MEDIA_TYPE, Problem, missing
 from services.gateway.api_sources import Sources, Stored
 from services.gateway.imports import arrive, store
@@ -25,7 +25,7 @@ from services.gateway.imports.files import Wishes, harmless
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
 from services.gateway.imports.undo import can_be_undone
-from services.gateway.imports.views import Asked, ImportView, PreviewView, RefusedView
+from services.gateway.imports.views import Asked, ImportPage, ImportView, PreviewView, RefusedView
 from services.gateway.model import cells
 from services.gateway.model.kinds import KINDS
 from services.gateway.model.scope import Scope, lies_under
@@ -132,9 +132,17 @@ async def list_imports(db: Stored, registry: Sources, caller: CurrentCaller, pag
 
 
 @router.get("/imports/{id}")
-async def show_import(id: Id, db: Stored, registry: Sources, caller: CurrentCaller) -> ImportView:  # noqa: A002
-    """How far an import is, and what became of its rows; those refused are behind `refused_rows`."""
-    return ImportView.of(await _found(db, id, caller, registry))
+async def show_import(
+    id: Id,  # noqa: A002
+    db: Stored,
+    registry: Sources,
+    caller: CurrentCaller,
+    page: WantedPage,
+) -> ImportPage:
+    """How far an import is, and what became of its rows, with a page of those that were refused."""
+    one = ImportView.of(await _found(db, id, caller, registry))
+    rows = await _rows(db, id, page)
+    return ImportPage(**dict(one), refused=rows.items, next=rows.next)
 
 
 @router.post(
@@ -191,11 +199,7 @@ async def list_refused(
 ) -> Page[RefusedView]:
     """The rows that were refused, each with its line, the column it is about, and why."""
     await _found(db, id, caller, registry)
-    after = int(page.after[0]) if page.after and isinstance(page.after[0], int) else 0
-    found = await store.refused(db, id, after, page.size + 1)
-    shown = found[: page.size]
-    last = (shown[-1].line,) if len(found) > page.size else None
-    return Page(items=[RefusedView.of(one) for one in shown], next=page.cursor(last))
+    return await _rows(db, id, page)
 
 
 @router.get(
@@ -210,6 +214,14 @@ async def download_refused(id: Id, db: Stored, registry: Sources, caller: Curren
     one = await _found(db, id, caller, registry)
     headers = {"Content-Disposition": f'attachment; filename="refused-{one.kind}-{one.id}.csv"'}
     return StreamingResponse(_refused_csv(db, one), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]:
+    after = int(page.after[0]) if page.after and isinstance(page.after[0], int) else 0
+    found = await store.refused(db, import_id, after, page.size + 1)
+    shown = found[: page.size]
+    last = (shown[-1].line,) if len(found) > page.size else None
+    return Page(items=[RefusedView.of(one) for one in shown], next=page.cursor(last))
 
 
 async def _refused_csv(db: Database, one: Import) -> AsyncIterator[bytes]:

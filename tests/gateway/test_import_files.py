@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import tracemalloc
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.refusal import Refused
 from services.gateway.imports import files
+from services.gateway.imports.arrive import Sent, _import
+from services.gateway.imports.batch import Reader
 from services.gateway.imports.files import Format, Wishes, harmless, rows, survey
 from services.gateway.imports.texts import Line
 from services.gateway.model.kinds import KINDS
+from services.gateway.model.scope import Scope
 from tests.gateway.made_files import CHINESE, ENGLISH, chinese_rows, csv_bytes, english_rows, titled_workbook
 
 INVOICES = KINDS["invoices"]
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def read(content: bytes, wishes: Wishes | None = None, kind: str = "invoices") -> tuple[Format, list[Line]]:
@@ -139,3 +147,62 @@ def test_what_has_no_lines_is_no_table() -> None:
     with pytest.raises(Refused) as refused:
         read(b"x" * 3_000_000)
     assert refused.value.reason == "no_lines"
+
+
+HEADS = [b"", b"PK\x03\x04", b"{", ",".join(ENGLISH).encode() + b"\n", b"\xff\xfe", b"\xef\xbb\xbf", b'{"amount": "']
+WORKBOOK = titled_workbook("C1", 3)
+
+
+def survives(content: bytes, kind: str) -> None:
+    """Read to the end, or refused with what was expected."""
+    try:
+        known, found = read(content, kind=kind)
+    except Refused as refused:
+        assert "expected" in refused.message
+        return
+    reader = Reader(_import(Sent(kind, "erp", None, "me", None, Wishes()), known, len(content), "0" * 64, NOW), Scope())
+    for line in found:
+        try:
+            reader.read(line, NOW)
+        except Refused as refused:
+            assert refused.reason
+            reader.refused(line, refused)
+
+
+@given(st.sampled_from(HEADS), st.binary(max_size=400), st.sampled_from(sorted(KINDS)))
+def test_no_bytes_break_the_reading(head: bytes, rest: bytes, kind: str) -> None:
+    survives(head + rest, kind)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(WORKBOOK) - 1), st.binary(min_size=1, max_size=8))
+def test_no_damage_to_a_workbook_breaks_the_reading(place: int, bytes_: bytes) -> None:
+    survives(WORKBOOK[:place] + bytes_ + WORKBOOK[place + len(bytes_) :], "invoices")
+
+
+@given(
+    st.lists(st.dictionaries(st.sampled_from(ENGLISH), st.text(max_size=20) | st.integers() | st.none()), max_size=5)
+)
+def test_no_object_breaks_the_reading(objects: list[dict[str, object]]) -> None:
+    survives("\n".join(json.dumps(one) for one in objects).encode(), "invoices")
+
+
+def test_half_of_a_character_refuses_its_row() -> None:
+    lines = [json.dumps(dict(zip(ENGLISH, row, strict=True))) for row in english_rows(["C1"], 3)]
+    lines[1] = lines[1].replace("INV-2", "INV-\\ud800")
+    _, found = read("\n".join(lines).encode())
+    assert [line.wrong.reason if line.wrong else None for line in found] == [None, "damaged_text", None]
+    assert all(cell.encode() for cell in found[1].cells)
+
+
+@pytest.mark.parametrize(
+    "cell", ["1" + " " * 900_000 + "x", "(" * 900_000, "2026-01-01T" + "9" * 900_000, "\u3000" * 300_000]
+)
+def test_a_cell_that_is_made_to_take_long_is_refused_at_once(cell: str) -> None:
+    start = time.process_time()
+    for place in range(6):
+        row = english_rows(["C1"], 1)[0]
+        row[place] = cell
+        survives(csv_bytes(ENGLISH, [row]), "invoices")
+    survives(csv_bytes((cell, *ENGLISH), [[cell, *english_rows(["C1"], 1)[0]]]), "invoices")
+    assert time.process_time() - start < 5

@@ -11,6 +11,7 @@ import pytest
 from tests.gateway.gatekit import House, unique
 from tests.gateway.importkit import SOURCE, ask, data_of, ended, imported, send
 from tests.gateway.made_files import CHINESE, ENGLISH, chinese_rows, csv_bytes, english_rows, titled_workbook
+from tests.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -56,6 +57,10 @@ async def test_of_a_file_with_three_bad_rows_in_a_hundred_exactly_those_are_refu
     first = (await ask(gateway, done["refused_rows"], limit=20)).json()
     rest = (await ask(gateway, done["refused_rows"], limit=20, cursor=first["next"])).json()
     told = first["items"] + rest["items"]
+    shown = (await ask(gateway, f"/imports/{done['id']}", limit=20)).json()
+    assert shown["refused"] == first["items"], "beside the import itself, too"
+    more = (await ask(gateway, f"/imports/{done['id']}", limit=20, cursor=shown["next"])).json()
+    assert (more["refused"], more["next"]) == (rest["items"], None)
     assert rest["next"] is None
     assert [one["line"] for one in told] == sorted(n + 2 for n in spoilt)
     assert [(one["reason"], one["column"]) for one in told[:6]] == [
@@ -189,13 +194,17 @@ async def test_the_same_file_sent_again_is_the_import_that_it_was(gateway: House
     assert len(await data_of(gateway, customer)) == 5
 
 
-async def test_nothing_of_a_file_stays_once_it_is_done_but_its_refused_rows(gateway: House) -> None:
+async def test_the_bytes_of_a_file_go_once_it_is_done_and_its_refused_rows_stay(gateway: House) -> None:
     customer = unique()
     rows = english_rows([customer], 3)
     rows[1][2] = "?"
     done = await imported(gateway, "invoices", csv_bytes(ENGLISH, rows))
     db = gateway.runtime.db
-    assert await db["import_chunks"].count_documents({"i": done["id"]}) == 0
+
+    async def gone() -> bool:
+        return await db["import_chunks"].count_documents({"i": done["id"]}) == 0
+
+    await until(gone, "the bytes to go")
     assert await db["import_refused"].count_documents({"i": done["id"]}) == 1
     exporter = gateway.runtime.service.exporter
     assert exporter is not None

@@ -16,6 +16,8 @@ from services.gateway.model.kinds import KINDS, Kind, Reading, Row, judge
 from services.gateway.model.scope import Scope
 from services.gateway.sender import Word
 
+LONGEST = 10_000  # characters of a refused row's cell that are kept
+
 
 def reading_of(one: Import) -> Reading:
     """How its cells are read."""
@@ -57,7 +59,11 @@ class Reader:
         """What is kept of a row that is refused."""
         heading = self.one.format.mapping.get(why.field or "", why.field)
         return RefusedRow(
-            line=line.number, column=heading, reason=why.reason, message=why.message, cells=tuple(line.cells)
+            line=line.number,
+            column=heading,
+            reason=why.reason,
+            message=why.message,
+            cells=tuple(cell[:LONGEST] for cell in line.cells),
         )
 
 
@@ -106,9 +112,8 @@ class Batch:
             events=len(self.outgoing),
         )
 
-    def settled(self, percent: int) -> Import:
+    def settled(self, one: Import, percent: int) -> Import:
         """The import with these rows behind it."""
-        one = self.reader.one
         own = self.counts
         sums = {name: getattr(one.counts, name) + getattr(own, name) for name in Counts.__struct_fields__}
         line = max(one.line, self.line)

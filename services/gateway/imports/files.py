@@ -13,11 +13,12 @@ from services.gateway.imports import texts, workbook
 from services.gateway.imports.texts import Line
 from services.gateway.model import cells
 from services.gateway.model.cells import Mark
-from services.gateway.model.columns import match, refusal, score
+from services.gateway.model.columns import LONGEST, match, refusal, score
 from services.gateway.model.headings import TOTALS, UNITS, unit
 from services.gateway.model.kinds import Kind
 
 TITLES: Final = 30  # rows among which the headings are looked for
+COLUMNS: Final = 500  # of a file at most
 SAMPLE: Final = 20_000  # rows whose amounts show what sets decimals off
 _AMOUNTS: Final = ("amount", "rate")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -138,8 +139,23 @@ def _below(found: Iterator[Line], known: Format) -> Iterator[Line]:
         if wrong is None and any(cell.strip() for cell in more):
             said = f"has {len(line.cells)} cells; expected {width} as there are headings (is a separator in a text?)"
             wrong = Refused("bad_row", said)
-        kept = own if not more or wrong is None else line.cells
-        yield Line(line.number, [_restored(cell) for cell in kept] + [""] * (width - len(kept)), wrong)
+        kept = [_restored(cell) for cell in (own if not more or wrong is None else line.cells)]
+        if not _can_be_written(kept):
+            kept = [cell.encode(errors="replace").decode() for cell in kept]
+            wrong = wrong or Refused("damaged_text", "holds halves of characters; expected whole ones")
+        yield Line(line.number, kept + [""] * (width - len(kept)), wrong)
+
+
+def _can_be_written(row: Sequence[str]) -> bool:
+    """Whether the texts are whole: JSON and workbooks can write half of a character (a lone surrogate)."""
+    joined = "".join(row)
+    if joined.isascii():
+        return True
+    try:
+        joined.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def by_column(line: Line, known: Format) -> dict[str, str]:
@@ -203,6 +219,8 @@ def _headed(top: Sequence[Line], kind: Kind, wishes: Wishes) -> Headed:
 
 def _matched(made: Format, headed: Headed, kind: Kind, wishes: Wishes) -> Format:
     found = match(headed.headings, kind.columns, wishes.mapping, wishes.remembered)
+    if len(headed.headings) > COLUMNS:
+        raise Refused("bad_columns", f"the file has {len(headed.headings):,} columns; expected at most {COLUMNS}")
     told = wishes.currency or _unit(headed.headings, found.places)
     if told and "currency" in found.missing and "currency" not in wishes.mapping:
         found = found._replace(missing=tuple(name for name in found.missing if name != "currency"))
@@ -216,7 +234,7 @@ def _matched(made: Format, headed: Headed, kind: Kind, wishes: Wishes) -> Format
 def _unit(headings: Sequence[str], places: Mapping[str, int]) -> str | None:
     if "amount" not in places:
         return None
-    found = unit(headings[places["amount"]])
+    found = unit(headings[places["amount"]][:LONGEST])
     return UNITS.get(cells.plain(found[1]).lower()) if found else None
 
 

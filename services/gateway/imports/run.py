@@ -6,17 +6,18 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 import structlog
 
 from contracts.refusal import Refused
 from services.chassis import marks
+from services.chassis.errors import heals
 from services.chassis.lease import Leases
 from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
@@ -33,6 +34,7 @@ from services.gateway.sender import Sender
 SLICE: Final = 200  # rows after which other work has its turn
 ROWS: Final = 2_000  # rows that are settled together at most
 SIZE: Final = 4_000_000  # and characters in them
+KNOWN: Final = 100_000  # customers that an undo remembers to have told of
 PAUSE: Final = 0.5  # seconds before the same rows are sent again
 CLEAN: Final = 600  # seconds between two looks for what can go
 log = structlog.get_logger(__name__)
@@ -145,29 +147,35 @@ class Importer:
                 await self._rows(one, file)
         except Refused as why:
             return why.message
-        except (_Stopped, DatabaseError):
+        except _Stopped:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, DatabaseError) and heals(error):
+                raise
             # One file that nobody foresaw must not take the door away from all others, at every start anew.
             log.exception("import.failed", id=one.id)
             return "something went wrong here; give operations the id of the import, it is in the log"
         return None
 
     async def _rows(self, one: Import, file: IO[bytes]) -> None:
-        scope = await self._scope(one)
+        reader, begin, seen = Reader(one, await self._scope(one)), one.line, 0
         found = await asyncio.to_thread(files.rows, file, one.format)
-        batch, seen = Batch(Reader(one, scope)), 0
-        while (line := await self._next(found, seen)) is not None:
-            seen += 1
-            if line.number <= one.line:
-                continue
-            batch.take(line, datetime.now(UTC))
-            if batch.rows % SLICE == 0:
-                self._send(batch)
-            if batch.rows >= ROWS or batch.size >= SIZE:
-                one = await self._settle(batch, min(99, file.tell() * 100 // max(1, one.size)))
-                batch = Batch(Reader(one, scope))
-        await self._settle(batch, 99)
+        batch, settling = Batch(reader), _Settling(self._settle, one)
+        try:
+            while (line := await self._next(found, seen)) is not None:
+                seen += 1
+                if line.number <= begin:
+                    continue
+                batch.take(line, datetime.now(UTC))
+                if batch.rows % SLICE == 0:
+                    self._send(batch)
+                if batch.rows >= ROWS or batch.size >= SIZE:
+                    await settling.then(batch, min(99, file.tell() * 100 // max(1, one.size)))
+                    batch = Batch(reader)
+            await settling.then(batch, 99)
+            await settling.over()
+        finally:
+            await settling.drop()
 
     async def _next(self, found: Iterator[Line], seen: int) -> Line | None:
         if seen == 0:  # a workbook unpacks its texts here
@@ -186,8 +194,7 @@ class Importer:
             raise Refused("source_not_granted", f"the source {one.owner} is no longer registered")
         return known.scope
 
-    async def _settle(self, batch: Batch, percent: int) -> Import:
-        one = batch.reader.one
+    async def _settle(self, one: Import, batch: Batch, percent: int) -> Import:
         self._send(batch)
         marks.reach(marks.IMPORT_BEFORE_WORD)
         await self._sent(batch)
@@ -197,7 +204,7 @@ class Importer:
         if batch.subjects:
             await store.keep_subjects(self.db, one.id, batch.line, sorted(batch.subjects))
         marks.reach(marks.IMPORT_AFTER_REFUSED)
-        after = batch.settled(percent)
+        after = batch.settled(one, percent)
         if not await store.advance(self.db, one, after):
             raise _Stopped
         counts = batch.counts
@@ -208,9 +215,14 @@ class Importer:
         return after
 
     async def _undo(self, one: Import) -> None:
+        told_of: set[str] = set()
         with suppress(_Stopped):
             async for line, subjects in store.subjects(self.db, one.id, one.undone_line):
-                batch = Batch(Reader(one, Scope()), outgoing=withdrawals(one, subjects))
+                if len(told_of) > KNOWN:
+                    told_of.clear()  # who is told of again drops it
+                fresh = [subject for subject in subjects if subject not in told_of]
+                told_of.update(fresh)
+                batch = Batch(Reader(one, Scope()), outgoing=withdrawals(one, fresh))
                 await self._sent(batch)
                 marks.reach(marks.IMPORT_AFTER_WORD)
                 after = told(one, line)
@@ -246,3 +258,31 @@ class Importer:
             if self._stopping.is_set():
                 raise _Stopped
             await asyncio.sleep(PAUSE)
+
+
+class _Settling:
+    """Rows are settled one batch after the other while the next ones are read."""
+
+    def __init__(self, settle: Callable[[Import, Batch, int], Coroutine[Any, Any, Import]], one: Import) -> None:
+        self._settle, self._one = settle, one
+        self._task: asyncio.Task[Import] | None = None
+
+    async def then(self, batch: Batch, percent: int) -> None:
+        """Begin with a batch when the one before is settled. Raises what that one has ended with."""
+        await self.over()
+        self._task = asyncio.create_task(self._settle(self._one, batch, percent))
+
+    async def over(self) -> None:
+        """Wait until all is settled. Raises what it has ended with."""
+        if self._task is not None:
+            task, self._task = self._task, None
+            try:
+                self._one = await task
+            finally:
+                task.cancel()
+
+    async def drop(self) -> None:
+        """What is not settled will be read again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)  # what came before it is raised already

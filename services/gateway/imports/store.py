@@ -19,6 +19,7 @@ IMPORTS: Final = Collection(
     (
         Index((("state", 1), ("_id", 1))),
         Index((("digest", 1),)),
+        Index((("held", 1),), partial={"held": True}),
     ),
 )
 CHUNKS: Final = Collection("import_chunks", (Index((("i", 1), ("n", 1)), unique=True),))

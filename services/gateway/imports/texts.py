@@ -146,7 +146,7 @@ def _quoted(number: int, line: str, delimiter: str, source: _Pushed) -> Line:
             (cells,) = csv.reader(["".join(taken)], delimiter=delimiter, strict=True)
         except (csv.Error, ValueError) as error:
             following = next(source, None) if "unexpected end" in str(error) else None
-            if following is None or len(taken) >= LONGEST_RECORD:
+            if following is None or len(taken) >= LONGEST_RECORD or sum(map(len, taken)) > LONGEST_LINE:
                 source.back = [*source.back, *([following] if following else []), *reversed(numbered)]
                 wrong = Refused("bad_quotes", "the quotes are not closed where they are opened; expected pairs")
                 return Line(number, line.rstrip("\r\n").split(delimiter), wrong)
@@ -170,7 +170,7 @@ def json_keys(file: IO[bytes], encoding: str, most: int) -> list[str]:
         if number > most:
             break
         if isinstance(found := _object(line), dict):
-            keys |= dict.fromkeys(found)
+            keys |= dict.fromkeys(key for key in found if key.isprintable())  # nor halves of characters
     return list(keys)
 
 

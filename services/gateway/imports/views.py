@@ -139,6 +139,13 @@ class RefusedView(BaseModel):
         return cls(line=row.line, column=row.column, reason=row.reason, message=row.message, cells=list(row.cells))
 
 
+class ImportPage(ImportView):
+    """An import with a page of the rows that were refused; `next` is the cursor of the page after it."""
+
+    refused: list[RefusedView]
+    next: str | None = None
+
+
 class PreviewView(BaseModel):
     """What an import would do, by the file's first rows; nothing was sent or kept."""
 

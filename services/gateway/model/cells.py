@@ -17,6 +17,7 @@ from contracts.money import CURRENCIES
 from contracts.refusal import Refused
 
 Mark = Literal["point", "comma"]
+LONGEST: Final = 200  # characters; patterns are never tried on more
 SERIALS: Final = range(20_000, 80_000)  # days of a spreadsheet that lie between 1954 and 2119
 _EPOCH: Final = date(1899, 12, 30)  # day 0 of Excel's serials from March 1900 on (it counts a 29 February 1900)
 _EPOCH_1904: Final = date(1904, 1, 1)  # and of workbooks that began on a Macintosh
@@ -64,7 +65,12 @@ class Amount(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """A cell without blanks around it, with full-width digits, signs and letters as their narrow ones (NFKC)."""
+    """A cell without blanks around it, with full-width digits, signs and letters as their narrow ones (NFKC).
+
+    Raises Refused where it is far longer than anything that is read here.
+    """
+    if len(text) > LONGEST:
+        raise bad(text, f"a short cell, of at most {LONGEST} characters")
     if text.isascii():
         return text.strip()
     return unicodedata.normalize("NFKC", text).strip()
@@ -78,7 +84,7 @@ def bad(text: str, expected: str) -> Refused:
 def identifier(text: str) -> str:
     """An id or name, as it stands. Raises Refused where a spreadsheet has shortened a long number."""
     shown = text.strip()
-    if ("E" in shown or "e" in shown) and _shortened(shown) is not None:
+    if ("E" in shown or "e" in shown) and len(shown) < LONGEST and _shortened(shown) is not None:
         raise bad(shown, "the whole number; a spreadsheet has shortened it (make the column text before saving)")
     return shown
 
@@ -136,7 +142,7 @@ def amount(text: str, mark: Mark) -> Amount:
     """An amount whose decimals are set off by `mark`, with or without thousands separators and a currency's sign or
     code. Below zero with a minus in front or behind, or in brackets.
     """
-    if mark == "point" and _bare(text) is not None:
+    if mark == "point" and len(text) < LONGEST and _bare(text) is not None:
         return Amount(text, None)  # most are such
     shown = plain(text)
     negative, bare = _unsigned(shown)
@@ -194,6 +200,8 @@ def mark_of(texts: Iterable[str]) -> Mark | None:
 
 
 def _mark_in(text: str) -> Mark | None:
+    if len(text) > LONGEST:
+        return None
     digits = "".join(char for char in plain(text) if char in "0123456789.,")
     if _numeral(digits) is None:
         return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from contracts.refusal import Refused
 
+LONGEST: Final = 200  # characters of a heading that count
 _bracketed = re.compile(r"[(\[【〔].*?[)\]】〕]").sub
 _apart = re.compile(r"[\s_\-./:*#'\"、]+").sub
 
@@ -36,7 +37,7 @@ class Match(NamedTuple):
 
 def normal(heading: str) -> str:
     """A heading as it is compared: narrow, small, without blanks, signs and what stands in brackets."""
-    narrow = unicodedata.normalize("NFKC", heading).casefold()
+    narrow = unicodedata.normalize("NFKC", heading[:LONGEST]).casefold()
     return _apart("", _bracketed("", narrow)) or _apart("", narrow)
 
 
