@@ -83,11 +83,16 @@ class Registry:
         return made
 
     async def by_token(self, token: str) -> Known | None:
-        """The source that holds this token; one that is not known is looked for once a second."""
+        """The source that holds this token. One that is not known may have been made a moment ago by another process:
+        it is looked for, at most once a second, and waits for that.
+        """
         token_id, _, secret = token.removeprefix(PREFIX).partition("_")
-        if token_id not in self._tokens and time.monotonic() - self._looked > PAUSE:
+        if token_id not in self._tokens:
+            asked = time.monotonic()
             async with self._lock:
-                await self.read()
+                if self._looked < asked:
+                    await asyncio.sleep(max(0.0, self._looked + PAUSE - asked))
+                    await self.read()
         held, name = self._tokens.get(token_id, (None, ""))
         if held is None or not hmac.compare_digest(held.digest, digest(secret)) or held.revoked_at is not None:
             return None

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from services.chassis.auth import Role
 from services.gateway import store
 from services.gateway.model.silence import Heard, hear
-from services.gateway.registry import PREFIX, Registry
+from services.gateway.registry import PREFIX, Registry, new_token
 from tests.gateway.gatekit import House, invoice, unique
 from tests.waiting import until
 
@@ -32,6 +33,16 @@ async def test_a_token_is_shown_once_and_only_its_digest_is_kept(gateway: House)
     assert len(secret) > 40 and secret not in kept
     shown = await ask(gateway, "GET", f"/sources/{name}")
     assert secret not in shown.text and shown.json()["tokens"][0]["made_by"] == "boss"
+    assert (await gateway.post(invoice(unique()), token=token)).status_code == 200
+
+
+async def test_a_token_made_by_another_process_is_good_at_once(gateway: House) -> None:
+    name, _ = await gateway.source()
+    await gateway.gate.registry.read()  # a moment ago, as another caller's look may have been
+    before = await store.source(gateway.runtime.db, name)
+    assert before is not None
+    kept, token = new_token("boss", datetime.now(UTC))
+    assert await store.replace(gateway.runtime.db, before, msgspec.structs.replace(before, tokens=(kept,)))
     assert (await gateway.post(invoice(unique()), token=token)).status_code == 200
 
 
