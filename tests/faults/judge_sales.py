@@ -14,6 +14,7 @@ from datetime import date
 from contracts.envelope import Event
 from contracts.events.alerts import PriorFitted
 from services.alerts.handlers import alerts_service
+from services.alerts.model.cadence.priors import MODEL
 from services.alerts.model.rules import receivable_over_limit as over_limit
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, RhythmCard
@@ -51,9 +52,13 @@ def standing(known: Books, found: Found, day: date) -> Iterator[str]:
         if alert.rule == over_limit.RULE and alert.state != "resolved":
             have.setdefault((alert.subject, alert.cause), []).append((alert.stage, alert.figures))
     for at in wanted.keys() | have.keys():
+        stored = have.get(at, [])
         want = [(wanted[at][1].stage, over_limit.figures(*wanted[at]))] if at in wanted else []
-        if have.get(at, []) != want:
-            yield f"{at}: stored {have.get(at, [])}, wanted {want}"
+        if want and [stage for stage, _ in stored] == [want[0][0]]:
+            # Within a stage an alert keeps the figures it was told with until they have moved by what somebody acts on.
+            want = [(want[0][0], over_limit.to_say(stored[0][1], want[0][1], over_limit.Params()))]
+        if stored != want:
+            yield f"{at}: stored {stored}, wanted {want}"
     kept = {(subject, key) for (subject, key), card in found.credit.items() if card.standing is not None}
     for at in kept ^ wanted.keys():
         yield f"{at}: {'nothing' if at in wanted else 'something'} is kept of it as standing"
@@ -78,7 +83,8 @@ async def lives(store: Store, found: Found, rules: Rules) -> list[str]:
 
 def priors(table: Table, said: list[Event], found: Found) -> None:
     """Every fit was said once, and what was said is what is judged by."""
-    told = [event.data.valid_from for event in said if isinstance(event.data, PriorFitted)]
+    fits = [event.data for event in said if isinstance(event.data, PriorFitted)]
+    told = [fit.valid_from for fit in fits if fit.model == MODEL]
     held = [one.valid_from for one in found.priors]
     table.told("fits of the cadence's priors", len(held))
     table.none("fits said otherwise than stored", sorted(set(told) ^ set(held)) + sorted(told)[len(set(told)) :])
