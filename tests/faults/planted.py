@@ -14,7 +14,7 @@ import msgspec
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 
 from services.alerts.model.notification import Notification, begun
-from services.alerts.pipeline import deliver
+from services.alerts.pipeline import opening
 from services.chassis import plan, transaction
 from services.chassis.apply import Applier, Outcome, Position
 from services.chassis.clock import Clock
@@ -123,7 +123,7 @@ def undoubted() -> None:
         heard = held.attempts[:-1] if held.state == "sending" else held.attempts
         return begun(msgspec.structs.replace(held, state="queued", attempts=heard), at, by)
 
-    _replace(deliver, "begun", fresh)
+    _replace(opening, "begun", fresh)
 
 
 def _replace(owner: Any, name: str, other: Callable[..., Any]) -> None:

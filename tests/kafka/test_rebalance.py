@@ -33,7 +33,7 @@ async def test_a_second_process_joins_in_mid_stream_and_leaves_again(house: Hous
     one = await house.start(batch_size=40)
     streaming = asyncio.create_task(stream())
     two = await house.start(batch_size=40)
-    await until(lambda: (one.partitions, two.partitions) == (4, 4), "the two to share")
+    await until(lambda: (one.partitions, two.partitions) == (4, 4), "the two to share", deadline_s=60)
     await until(lambda: two.counted("rapport_events_applied_total") > 50, "the second to work")
     await two.stop()
     await until(lambda: one.partitions == 8, "the first to have all again")
