@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import decode
 from contracts.events import alerts
 from contracts.refusal import Refused
-from services.alerts.model.cadence.priors import Dated, from_parameters
+from services.alerts.model.cadence.priors import MODEL, Dated, from_parameters
 
 FIT_SECONDS = 60.0
 _SAMPLE = re.compile(r"^(rapport_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -54,7 +54,7 @@ class Tally:
             self.suppressed[data.notification_id] = data.reason
         elif isinstance(data, alerts.NotificationBounced):
             self.bounced.add(data.notification_id)
-        elif isinstance(data, alerts.PriorFitted):
+        elif isinstance(data, alerts.PriorFitted) and data.model == MODEL:
             held = {one.valid_from: one for one in self.priors}
             held[data.valid_from] = Dated(valid_from=data.valid_from, priors=from_parameters(data.parameters))
             self.priors = [held[day] for day in sorted(held)]
