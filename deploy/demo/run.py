@@ -161,7 +161,7 @@ def _show(compared: Compared) -> None:
     told = compared.told
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(told.suppressed.items())) or "none"
     table = Table("messages", "count", title="Was everybody told?")
-    table.add_row("due (alerts raised or reopened)", f"{told.news:,}")
+    table.add_row("due (alerts raised, reopened or stepped up)", f"{told.news:,}")
     table.add_row("sent", f"{told.sent:,}")
     table.add_row(f"suppressed with a reason ({reasons})", f"{sum(told.suppressed.values()):,}")
     table.add_row("bounced", f"{told.bounced:,}")

@@ -16,7 +16,9 @@ from aiokafka import AIOKafkaConsumer
 from contracts.envelope import decode
 from contracts.events import alerts
 from contracts.refusal import Refused
+from services.alerts.model.alert import SEVERITIES
 from services.alerts.model.cadence.priors import MODEL, Dated, from_parameters
+from services.alerts.watch.life import STEPS_TOLD
 
 FIT_SECONDS = 60.0
 _SAMPLE = re.compile(r"^(rapport_\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -33,7 +35,8 @@ class Tally:
     sent: dict[str, str] = field(default_factory=dict)  # and the alert it is about
     suppressed: dict[str, str] = field(default_factory=dict)
     bounced: set[str] = field(default_factory=set)
-    news: set[tuple[str, str]] = field(default_factory=set)  # raised or reopened, each at its moment
+    news: set[tuple[str, str]] = field(default_factory=set)  # raised, reopened or stepped up, each at its moment
+    loudest: dict[str, int] = field(default_factory=dict)  # how grave an alert ever was, of rules that tell each step
 
     def take(self, data: object) -> None:
         """Count one fact."""
@@ -41,12 +44,18 @@ class Tally:
             if isinstance(data, alerts.AlertRaised):
                 self.rules[data.rule] += data.alert_id not in self.raised
                 self.raised.add(data.alert_id)
+                if data.rule in STEPS_TOLD:
+                    self.loudest.setdefault(data.alert_id, SEVERITIES.index(data.severity))
                 self.news.add((data.alert_id, data.raised_at.isoformat()))
             else:
                 self.news.add((data.alert_id, data.reopened_at.isoformat()))
+                if (loudest := self.loudest.get(data.alert_id)) is not None:
+                    self.loudest[data.alert_id] = max(loudest, SEVERITIES.index(data.severity))
             self.standing.add(data.alert_id)
         elif isinstance(data, alerts.AlertResolved):
             self.standing.discard(data.alert_id)
+        elif isinstance(data, alerts.AlertUpdated):
+            self._step(data)
         elif isinstance(data, alerts.NotificationAccepted):
             self.sent[data.notification_id] = data.alert_id
             self.suppressed.pop(data.notification_id, None)
@@ -58,6 +67,13 @@ class Tally:
             held = {one.valid_from: one for one in self.priors}
             held[data.valid_from] = Dated(valid_from=data.valid_from, priors=from_parameters(data.parameters))
             self.priors = [held[day] for day in sorted(held)]
+
+    def _step(self, data: alerts.AlertUpdated) -> None:
+        """An alert that has grown graver than it ever was is told again, where its rule has it so."""
+        loudest, now = self.loudest.get(data.alert_id), SEVERITIES.index(data.severity)
+        if loudest is not None and now > loudest:
+            self.loudest[data.alert_id] = now
+            self.news.add((data.alert_id, data.updated_at.isoformat()))
 
     @property
     def answered(self) -> bool:
