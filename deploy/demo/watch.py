@@ -40,18 +40,10 @@ class Tally:
 
     def take(self, data: object) -> None:
         """Count one fact."""
-        if isinstance(data, alerts.AlertRaised | alerts.AlertReopened):
-            if isinstance(data, alerts.AlertRaised):
-                self.rules[data.rule] += data.alert_id not in self.raised
-                self.raised.add(data.alert_id)
-                if data.rule in STEPS_TOLD:
-                    self.loudest.setdefault(data.alert_id, SEVERITIES.index(data.severity))
-                self.news.add((data.alert_id, data.raised_at.isoformat()))
-            else:
-                self.news.add((data.alert_id, data.reopened_at.isoformat()))
-                if (loudest := self.loudest.get(data.alert_id)) is not None:
-                    self.loudest[data.alert_id] = max(loudest, SEVERITIES.index(data.severity))
-            self.standing.add(data.alert_id)
+        if isinstance(data, alerts.AlertRaised):
+            self._raised(data)
+        elif isinstance(data, alerts.AlertReopened):
+            self._reopened(data)
         elif isinstance(data, alerts.AlertResolved):
             self.standing.discard(data.alert_id)
         elif isinstance(data, alerts.AlertUpdated):
@@ -67,6 +59,20 @@ class Tally:
             held = {one.valid_from: one for one in self.priors}
             held[data.valid_from] = Dated(valid_from=data.valid_from, priors=from_parameters(data.parameters))
             self.priors = [held[day] for day in sorted(held)]
+
+    def _raised(self, data: alerts.AlertRaised) -> None:
+        self.rules[data.rule] += data.alert_id not in self.raised
+        self.raised.add(data.alert_id)
+        self.news.add((data.alert_id, data.raised_at.isoformat()))
+        self.standing.add(data.alert_id)
+        if data.rule in STEPS_TOLD:
+            self.loudest.setdefault(data.alert_id, SEVERITIES.index(data.severity))
+
+    def _reopened(self, data: alerts.AlertReopened) -> None:
+        self.news.add((data.alert_id, data.reopened_at.isoformat()))
+        self.standing.add(data.alert_id)
+        if (loudest := self.loudest.get(data.alert_id)) is not None:
+            self.loudest[data.alert_id] = max(loudest, SEVERITIES.index(data.severity))
 
     def _step(self, data: alerts.AlertUpdated) -> None:
         """An alert that has grown graver than it ever was is told again, where its rule has it so."""
