@@ -142,7 +142,8 @@ async def standing(settings: Settings, url: str) -> dict[str, frozenset[str]]:
             query = {"state": "standing", "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
             page = (await client.get("/alerts", params=query)).raise_for_status().json()
             for item in page["items"]:
-                found[item["rule"]].add(_named(item))
+                if item["rule"] in found:  # no plain file says who is likely lost
+                    found[item["rule"]].add(_named(item))
             cursor = page.get("next")
             if cursor is None:
                 return {rule: frozenset(own) for rule, own in found.items()}
