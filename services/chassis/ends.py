@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Ends:
-    """Asks when told to; a Worker of the runtime.
+    """Asks when told to.
 
     `applied` says how far each partition of this process is applied, `move` stores their clocks, `busy` says that there
     is more to read: until that is over no answer could help. `connect` makes the consumer that asks, one of its own: on
@@ -44,18 +44,17 @@ class Ends:
         self.time, self.applied, self.move, self.busy, self.connect = logtime, applied, move, busy, connect
         self.moved = moved  # told when clocks have moved on
         self._wanted = asyncio.Event()
-        self._stopping = False
 
     def ask(self) -> None:
         """Something waits for the clock."""
         self._wanted.set()
 
     async def run(self) -> None:
-        """Answer until stopped."""
+        """Answer until cancelled: nothing that is begun here need be finished."""
         asker = self.connect()
         try:
             await patiently(asker.start)
-            while not self._stopping:
+            while True:
                 await self._wanted.wait()
                 if not self.busy():
                     self._wanted.clear()
@@ -63,11 +62,6 @@ class Ends:
                 await asyncio.sleep(APART)
         finally:
             await asker.stop()
-
-    async def stop(self) -> None:
-        """Let `run` return."""
-        self._stopping = True
-        self._wanted.set()
 
     async def _answered(self, asker: AIOKafkaConsumer) -> None:
         try:

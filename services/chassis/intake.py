@@ -128,10 +128,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 one.task.cancel()
 
     async def _join(self) -> None:
-        joining, told = (
-            asyncio.create_task(patiently(self.broker.start)),
-            asyncio.create_task(self._told_to_stop.wait()),
-        )
+        joining = asyncio.create_task(patiently(self.broker.start))
+        told = asyncio.create_task(self._told_to_stop.wait())
         try:
             await asyncio.wait({joining, told}, return_when=asyncio.FIRST_COMPLETED)
         finally:

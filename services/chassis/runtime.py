@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -206,23 +206,29 @@ class Runtime:
             return
         await start
         # A service that takes no events has neither intake nor clock, one that folds nothing has nothing to relay.
-        made = (self.intake, self.ends, self.clock, self._withdrawals(), *workers, self.relay)
+        made = (self.intake, self.clock, self._withdrawals(), *workers, self.relay)
         parts: list[Worker] = [part for part in made if part is not None]
         running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in parts]
-        beats = asyncio.create_task(self._beat(), name="beat")
-        anchors = asyncio.create_task(self.trail.run(), name="anchors")
+        beside = [asyncio.create_task(one, name=name) for name, one in self._beside()]
         log.info("service.started", topics=self.service.topics())
         try:
-            await asyncio.wait({*running, beats, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*running, *beside, stop}, return_when=asyncio.FIRST_COMPLETED)
             await self._stop(parts, running)
         finally:
-            for task in (beats, anchors, stop, *running):
+            for task in (stop, *beside, *running):
                 task.cancel()
-            ended = await asyncio.gather(beats, anchors, *running, return_exceptions=True)
+            ended = await asyncio.gather(*beside, *running, return_exceptions=True)
             await self._part(admin)
         for end in ended:
             if isinstance(end, Exception):
                 raise end
+
+    def _beside(self) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+        """What runs beside the work and is not waited for at the end: it holds nothing that must be finished."""
+        yield "beat", self._beat()
+        yield "anchors", self.trail.run()
+        if self.ends is not None:
+            yield "ends", self.ends.run()
 
     async def _stop(self, parts: Sequence[Worker], running: Sequence[asyncio.Task[None]]) -> None:
         """In the order in which work flows: nothing new comes in, what is in hand is finished, what is said is sent."""

@@ -91,5 +91,5 @@ async def test_nobody_is_asked_in_a_simulation_or_while_there_is_more_to_read(
     assert not stored
     busy[0] = False
     await until(lambda: bool(stored), "the end to be known, without being asked again")
-    await ends.stop()
-    await running
+    running.cancel()
+    await asyncio.wait({running})
