@@ -103,11 +103,12 @@ class Clock:
         self.metrics.clock_behind.set(max(0.0, (datetime.now(UTC) - self.now).total_seconds()))
         works: list[Work] = []
         held = await self._held(self.now)
-        for kind, tick in self.applier.service.ticks.values():
-            if kind.name in held:
-                continue
+        asked = [(kind, tick) for kind, tick in self.applier.service.ticks.values() if kind.name not in held]
+        for (kind, tick), rows in zip(
+            asked, await asyncio.gather(*(self.due(kind, self.now) for kind, _ in asked)), strict=True
+        ):
             head = cast("Head[Any]", self.applier.service.kinds[kind.head])
-            for row in await self.due(kind, self.now):
+            for row in rows:
                 # A head's document is the subject; a part's names it.
                 works.append(tick_work(kind, head, tick, row.get("s") or row["_id"], row.get("k", ""), row["due"]))
         self.metrics.due.set(len(works))

@@ -44,6 +44,7 @@ class Ends:
         self.time, self.applied, self.move, self.busy, self.connect = logtime, applied, move, busy, connect
         self.moved = moved  # told when clocks have moved on
         self._wanted = asyncio.Event()
+        self._wanted.set()  # the first answer takes a tenth of a second a topic: nothing need wait for that one
 
     def ask(self) -> None:
         """Something waits for the clock."""
@@ -56,7 +57,7 @@ class Ends:
             await patiently(asker.start)
             while True:
                 await self._wanted.wait()
-                if not self.busy():
+                if self.applied and not self.busy():
                     self._wanted.clear()
                     await self._answered(asker)
                 await asyncio.sleep(APART)
