@@ -127,8 +127,7 @@ def slowdowns(final: FinalBooks, priors: Sequence[Dated], last_day: date) -> fro
         raised = date.fromordinal(int(found.raised[at]))
         if not found.ended[at] and raised < last_day:
             kind = kind_of(float(found.statistic[at]), float(found.full_bar[at]))
-            severity = "warning" if kind == "stop" else "notice"
-            standing.add(f"{base.names[found.customer[at]]} {raised.isoformat()} {severity}")
+            standing.add(f"{base.names[found.customer[at]]} {raised.isoformat()} {kind}")
     return frozenset(standing)
 
 
@@ -154,7 +153,7 @@ def _named(item: dict[str, Any]) -> str:
         return str(item["invoice"])
     if item["rule"] == receivable_over_limit.RULE:
         return f"{item['customer']} {item['severity']}"
-    return f"{item['customer']} {item['opened_on']} {item['severity']}"
+    return f"{item['customer']} {item['opened_on']} {item['kind']}"
 
 
 async def told(mailbox: str, tally: Tally) -> Told:

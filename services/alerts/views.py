@@ -81,7 +81,7 @@ class Resolution(Sent):
 
 class AlertCard(BaseModel):
     """An alert in a list. Amounts are what they were when it last changed; `days_past_due` is today's. `utilisation`:
-    exposure / limit, absent under a limit of zero.
+    exposure / limit, absent under a limit of zero. `kind`: whether purchases stopped or slowed down.
     """
 
     id: str
@@ -103,6 +103,7 @@ class AlertCard(BaseModel):
     limit: MoneyView | None = None
     exposure: MoneyView | None = None
     utilisation: str | None = None
+    kind: Literal["stop", "slowdown"] | None = None
     closed_on: date | None = None
     outcome: str | None = None
     resolved_by: str | None = None

@@ -117,6 +117,7 @@ def card(found: Found, now: datetime, today: date) -> AlertCard:
         limit=_figure(figures, "limit"),
         exposure=_figure(figures, "exposure"),
         utilisation=figures.get("utilisation"),
+        kind=cast("Literal['stop', 'slowdown'] | None", figures.get("kind")),
         closed_on=alert.closed_on,
         outcome=alert.outcome,
         resolved_by=alert.resolved_by or None,

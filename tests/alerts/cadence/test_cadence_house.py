@@ -105,7 +105,9 @@ async def test_who_is_silent_has_an_alert_that_says_why(one: House, role: str, w
         shown = (await client.get(f"/customers/{customer}/cadence?lang=zh-CN")).json()
         assert (shown["state"], shown["alarm"]["id"]) == ("alarm", card.alerts[0])
         listed = (await client.get(f"/alerts?customer={customer}")).json()["items"]
-        assert [(item["id"], item["rule"]) for item in listed] == [(card.alerts[0], "purchase_slowdown")]
+        assert [(item["id"], item["rule"], item["kind"]) for item in listed] == [
+            (card.alerts[0], "purchase_slowdown", "stop")
+        ]
         chinese = (await client.get(f"/alerts/{card.alerts[0]}?lang=zh-CN")).json()
         english = (await client.get(f"/alerts/{card.alerts[0]}?lang=en")).json()
     why = chinese["why"]["sentences"]["why"]
