@@ -19,9 +19,7 @@ async def patiently(start: Callable[[], Awaitable[None]]) -> None:
         try:
             await start()
         except (KafkaError, OSError) as error:
-            log.warning(
-                "start.no_broker", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again"
-            )
+            log.warning("broker.away", error=type(error).__name__, next="check RAPPORT_KAFKA_BOOTSTRAP; trying again")
             await asyncio.sleep(delay)
             delay = min(delay * 2, LONGEST)
         else:

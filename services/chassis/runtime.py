@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 from faststream.kafka import KafkaBroker
@@ -35,6 +36,7 @@ from .logtime import LogTime, Place
 from .metrics import Metrics
 from .mongo import Client, Collection, Database, connect, database, ensure
 from .patience import patiently
+from .producer import producer
 from .relay import Relay
 from .security import faststream_security, kafka_options, mongo_options
 from .service import Service
@@ -248,21 +250,6 @@ class Runtime:
             await self.intake.broker.stop()
         await admin.close()
 
-    async def _producer(self) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **kafka_options(self.settings),
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=0,
-            max_request_size=2_000_000,
-        )
-        try:
-            await producer.start()
-        except BaseException:
-            await producer.stop()
-            raise
-        return producer
-
     async def _start(self, admin: AIOKafkaAdminClient) -> None:
         await patiently(admin.start)
         if self.service.handlers:
@@ -275,7 +262,7 @@ class Runtime:
         settings = self.settings
         self.relay = Relay(
             self.db,
-            self._producer,
+            partial(producer, settings, max_request_size=2_000_000),
             self.leases,
             self.metrics,
             shards=settings.relay_shards,

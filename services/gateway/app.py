@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiokafka import AIOKafkaProducer
 
 from contracts.registry import produced_by
+from services.chassis.producer import producer
 from services.chassis.runtime import Runtime
-from services.chassis.security import kafka_options
 from services.gateway.admission import Admission
 from services.gateway.api import build
 from services.gateway.gate import Gate
@@ -18,31 +18,17 @@ from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
 
 
-def producer(settings: GatewaySettings) -> AIOKafkaProducer:
-    """A producer, to be started in the loop that uses it."""
-    return AIOKafkaProducer(
-        **kafka_options(settings),
-        client_id="rapport-gateway",
-        enable_idempotence=True,
-        acks="all",
-        linger_ms=0,
-        max_batch_size=settings.gateway_record_batch_bytes,
-        metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
-    )
-
-
 def gate_of(runtime: Runtime, settings: GatewaySettings) -> Gate:
     """The way of events on an open runtime. Its `sender` and `registry` are workers to be run."""
     metrics = GatewayMetrics(runtime.metrics.registry)
 
     async def connect() -> AIOKafkaProducer:
-        made = producer(settings)
-        try:
-            await made.start()
-        except BaseException:
-            await made.stop()
-            raise
-        return made
+        return await producer(
+            settings,
+            client_id="rapport-gateway",
+            max_batch_size=settings.gateway_record_batch_bytes,
+            metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
+        )
 
     sender = Sender(connect, metrics, [topic.name for topic in produced_by("gateway")])
     runtime.health.add("kafka", sender.answers)

@@ -20,6 +20,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.envelope import Record
 from services.chassis.health import NotReadyError
+from services.chassis.patience import patiently
 from services.chassis.problems import Problem
 from services.gateway.emits import hash_of
 from services.gateway.metrics import GatewayMetrics
@@ -155,7 +156,7 @@ class Sender:
         try:
             while not self._stopping.is_set():
                 if self._broken.is_set():
-                    await self._first_of(self._renew(), stop)
+                    await self._first_of(patiently(self._renew), stop)
                 elif self._ready.is_set():
                     await self._first_of(self._look(self._maker), stop)
                 await self._first_of(self._broken.wait(), stop, LOOK)
@@ -184,23 +185,18 @@ class Sender:
         return self._made
 
     async def _renew(self) -> None:
-        delay = 0.2
-        while True:
-            try:
-                producer = await self._connect()
-                await self._look(producer)
-            except (KafkaError, OSError) as error:
-                log.warning("sender.no_broker", error=type(error).__name__, next="is RAPPORT_KAFKA_BOOTSTRAP right?")
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 2.0)
-                continue
-            if self._made is not None:
-                self._go(self._part(self._made))
-            self._made = producer
-            self._metrics.producers.inc()
-            self._broken.clear()
-            self._ready.set()
-            return
+        producer = await self._connect()
+        try:
+            await self._look(producer)
+        except BaseException:
+            self._go(self._part(producer))
+            raise
+        if self._made is not None:
+            self._go(self._part(self._made))
+        self._made = producer
+        self._metrics.producers.inc()
+        self._broken.clear()
+        self._ready.set()
 
     async def _look(self, producer: AIOKafkaProducer) -> None:
         """How many partitions each topic has. A topic that is not there would be waited for, so not for long."""
