@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,14 +18,6 @@ from tests.alerts.buskit import Bus, bus_on
 from tests.waiting import until
 
 pytestmark = pytest.mark.stack
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    """A mail server that keeps what it takes."""
-    running = mailboxes.start(tmp_path_factory.mktemp("mails"))
-    yield running
-    running.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import pytest
 from pydantic import SecretStr
 
 from contracts.events import alerts as said
-from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
 from services.alerts.settings import AlertsSettings
@@ -25,13 +24,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parent.parent.parent
 NAME = "mailer-1"  # a stable name: the next process under it takes over at once
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    running = mailboxes.start(tmp_path_factory.mktemp("mails"))
-    yield running
-    running.stop()
 
 
 def environment(settings: AlertsSettings) -> dict[str, str]:

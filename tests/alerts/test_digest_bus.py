@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import pytest
 from contracts.events import alerts as said
 from contracts.events.lifecycle import OwnerChanged
 from contracts.events.staff import Digest
-from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
 from services.chassis.marks import MAIL_AFTER_ANSWER
@@ -28,13 +27,6 @@ ZONE = ZoneInfo("Asia/Shanghai")
 DAILY = Digest(days=[1, 2, 3, 4, 5, 6, 7], at="08:30")
 MOMENT = timedelta(seconds=1)
 _LINK = re.compile(r"/alerts/([0-9a-f-]{36})")
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    running = mailboxes.start(tmp_path_factory.mktemp("mails"))
-    yield running
-    running.stop()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,6 @@ import pytest_asyncio
 from contracts.events.profiles import ProfileChanged
 from contracts.events.sales import PurchaseMade
 from contracts.money import Money
-from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
 from tests.alerts.buskit import Bus, bus_on, unique
@@ -21,14 +20,6 @@ from tests.waiting import until
 pytestmark = pytest.mark.stack
 TOTAL = Money(Decimal(100), "CNY")
 DAYS_AGO = (280, 270, 259, 250, 240, 230, 220, 210, 200)
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    """A mail server that keeps what it takes."""
-    running = mailboxes.start(tmp_path_factory.mktemp("mails"))
-    yield running
-    running.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

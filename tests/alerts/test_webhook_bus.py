@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from standardwebhooks import Webhook
 
 from contracts.events import alerts as said
 from contracts.events.staff import Channel, StaffLeft, StaffRegistered
-from deploy.local.mailbox import process as mailboxes
 from deploy.local.mailbox.process import MailboxProcess
 from deploy.local.stack import Stack
 from services.chassis.marks import HOOK_AFTER_ANSWER
@@ -34,13 +33,6 @@ def called(receiver: Receiver, **more: Any) -> dict[str, Any]:
     ports = ",".join(str(port) for port in (receiver.port, 443))
     given = {"webhook_networks": "127.0.0.0/8", "webhook_ports": ports, "webhook_http": True}
     return given | {"webhook_secrets": SecretStr(KEY), "webhook_timeout_seconds": 2.0} | more
-
-
-@pytest.fixture(scope="module")
-def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailboxProcess]:
-    running = mailboxes.start(tmp_path_factory.mktemp("mails"))
-    yield running
-    running.stop()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
