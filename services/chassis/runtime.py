@@ -111,7 +111,7 @@ class Runtime:
             own_sessions,
             book,
             metrics,
-            StateCache(settings.state_cache_size),
+            StateCache(settings.state_cache_size, settings.state_cache_documents),
             shards=settings.relay_shards,
             lanes=settings.lanes,
         )

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     )
     lanes: int = setting(2, "Transactions side by side, split by customer.", unit="transactions", ge=1, le=8)
     state_cache_size: int = setting(50_000, "States kept in memory; 0 turns the cache off.", unit="states", ge=0)
+    state_cache_documents: int = setting(
+        300_000, "Documents in those states, together; each takes about 1 KB.", unit="documents", ge=0
+    )
     inbox_days: int = setting(
         35, "How long ids of technical events are remembered; longer than the topics hold events.", unit="days", ge=1
     )

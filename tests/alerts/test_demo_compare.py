@@ -68,7 +68,7 @@ def test_slowdowns_are_those_of_telling_each_customer_by_himself_up_to_the_last_
         days.setdefault(customer, set()).add(data.purchased_on)
     timeline = (Dated(valid_from=date.min, priors=untried(0.1)),)
     alone = {
-        f"{customer} {one.raised_on} {'warning' if one.kind == 'stop' else 'notice'}"
+        f"{customer} {one.raised_on} {one.kind}"
         for customer, own in days.items()
         for one in told(sorted(own), timeline, books.last_day - timedelta(days=1))
         if one.ended_on is None

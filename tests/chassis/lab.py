@@ -194,7 +194,7 @@ class Lab:
         self.opened.append(sessions)
         metrics = Metrics()
         return Applier(
-            self.service, self.db, sessions, Ledger(self.db), metrics, StateCache(cache), lanes=lanes, small=small
+            self.service, self.db, sessions, Ledger(self.db), metrics, StateCache(cache, 1000), lanes=lanes, small=small
         )
 
     def works(self, events: Iterable[Event], now: datetime = NOW) -> list[Work]:

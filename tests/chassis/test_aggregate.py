@@ -66,7 +66,7 @@ def test_a_desk_shows_all_of_a_kind_only_when_all_has_been_loaded() -> None:
 
 
 def test_the_cache_forgets_the_least_used_and_never_shares_a_state() -> None:
-    cache = StateCache(2)
+    cache = StateCache(2, 100)
     for name in ("a", "b", "c"):
         cache.give(State(name, "cards"))
     assert cache.take("cards", "a") is None
@@ -75,10 +75,24 @@ def test_the_cache_forgets_the_least_used_and_never_shares_a_state() -> None:
 
 
 def test_the_cache_keeps_only_the_head_of_a_subject_with_very_many_documents() -> None:
-    cache = StateCache(2)
+    cache = StateCache(2, 100)
     state = State("a", "cards", documents={("cards", ""): Stored(None)}, whole={"slips"})
     state.documents |= {("slips", str(n)): Stored(Slip()) for n in range(MOST_DOCUMENTS)}
     cache.give(state)
     kept = cache.take("cards", "a")
     assert kept is not None
     assert (set(kept.documents), kept.whole) == ({("cards", "")}, set()), "and no longer says it has all"
+
+
+def test_the_cache_holds_no_more_documents_than_it_may_however_few_the_subjects() -> None:
+    cache = StateCache(100, 25)
+    for name in ("a", "b", "c"):
+        cache.give(State(name, "cards", documents={("slips", str(n)): Stored(Slip()) for n in range(10)}))
+    assert (len(cache), cache.held) == (2, 20)
+    kept = cache.take("cards", "c")
+    assert kept is not None and cache.held == 10
+    kept.documents.pop(("slips", "0"))
+    cache.give(kept)
+    assert cache.held == 19
+    cache.drop([("cards", "b"), ("cards", "c")])
+    assert (len(cache), cache.held) == (0, 0)

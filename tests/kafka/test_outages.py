@@ -105,7 +105,7 @@ async def test_a_transaction_that_is_dropped_while_the_database_is_away_writes_n
     sessions = Sessions(client, db, count=1)
     await sessions.open()
     lab = Lab(client, db)
-    applier = Applier(lab.service, db, sessions, Ledger(db), Metrics(), StateCache(10))
+    applier = Applier(lab.service, db, sessions, Ledger(db), Metrics(), StateCache(10, 100))
     subject, event = unique(), told("add", 1, unique())
     await applier.apply(lab.works([told("add", 1, subject)]))
     plan_made = asyncio.Event()
