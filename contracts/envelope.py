@@ -27,7 +27,7 @@ Headers = Sequence[tuple[str, bytes]]
 _ALWAYS: Final = (("content-type", JSON), ("ce_specversion", b"1.0"))
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event that passed its checks. `time` is aware; `source` + `id` identify it for ever."""
 
     id: str

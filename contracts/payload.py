@@ -59,7 +59,7 @@ Number = Annotated[Decimal, Meta(extra_json_schema={"description": "a decimal, a
 Figures = dict[str, str | int | float | bool]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What an event says. Unknown fields are ignored, absent optional fields are None and are not written."""
 
     TYPE: ClassVar[str] = ""
@@ -84,7 +84,7 @@ class Withdrawal(Payload, frozen=True, kw_only=True):
             )
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A group of fields inside a payload."""
 
 

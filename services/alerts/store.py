@@ -26,28 +26,28 @@ from services.chassis.aggregate import Head, Part
 from services.chassis.mongo import Index
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An open item with the ids of the alerts it has caused, so that one look finds them."""
 
     item: OpenItem
     alerts: tuple[str, ...] = ()
 
 
-class Credit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Credit(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What stands of a credit limit being passed; of one company's limit, or of that for all (empty)."""
 
     company: str = ""
     standing: Standing | None = None
 
 
-class Owned(msgspec.Struct, frozen=True, kw_only=True):
+class Owned(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An alert with the staff id of who answers for it now: readers are shown their own."""
 
     alert: Alert
     owner_id: str = ""
 
 
-class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer's cadence and his open silence, with the ids of all alerts they have caused. `ahead`: the first
     purchase day known that lies ahead; it does not count before it has come. `calendar`: his own closures.
     """
@@ -59,7 +59,7 @@ class RhythmCard(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alerts: tuple[str, ...] = ()
 
 
-class FittedPrior(msgspec.Struct, frozen=True, kw_only=True):
+class FittedPrior(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Priors of the cadence in force from `valid_from`, fitted on days up to `fitted_to` with `n` customers judged."""
 
     valid_from: date
@@ -68,7 +68,7 @@ class FittedPrior(msgspec.Struct, frozen=True, kw_only=True):
     priors: Priors
 
 
-class FittedActivity(msgspec.Struct, frozen=True, kw_only=True):
+class FittedActivity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Parameters of activity in force from `valid_from`, fitted on days up to `fitted_to` with `n` customers."""
 
     valid_from: date
@@ -77,14 +77,14 @@ class FittedActivity(msgspec.Struct, frozen=True, kw_only=True):
     params: ActivityParams
 
 
-class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """All there have been of a model, by day: `fitted` of the cadence, `activity` of activity."""
 
     fitted: tuple[FittedPrior, ...] = ()
     activity: tuple[FittedActivity, ...] = ()
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a person wrote about an alert. It stays here; on the bus goes its id."""
 
     text: str

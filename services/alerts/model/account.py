@@ -10,7 +10,7 @@ from services.alerts.model.credit import Granted, Sum, settled
 from services.alerts.model.facts import FactKey
 
 
-class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Owned(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Who answers for the customer from a day on; `owner_id` None: nobody."""
 
     valid_from: date
@@ -19,7 +19,7 @@ class Owned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deputy_id: str | None = None
 
 
-class Grace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Grace(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Days added to every due date, from a day on; None: the rule's own."""
 
     valid_from: date
@@ -27,7 +27,7 @@ class Grace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     days: int | None = None
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
     place. `owed` and `ordered` are running sums over his documents (see model/credit.py).
     """

@@ -25,7 +25,7 @@ TIMELINE_MOST: Final = 100
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "rapport/alerts")
 
 
-class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Something in an alert's life. `by` is a person, or empty for what came by itself; `facts` are event refs."""
 
     at: datetime
@@ -35,7 +35,7 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     note: str = ""
 
 
-class Promise(msgspec.Struct, frozen=True, kw_only=True):
+class Promise(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The customer promised to pay so much by a day."""
 
     amount: Decimal
@@ -43,14 +43,14 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     by: date
 
 
-class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+class Recovered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What working the alert has brought in so far."""
 
     amount: Decimal
     currency: str
 
 
-class Worked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Worked(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A receivable alert's handling: the cause found, the measure taken, the promise got, the amount recovered."""
 
     cause: str = ""
@@ -59,7 +59,7 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     recovered: Recovered | None = None
 
 
-class Alert(msgspec.Struct, frozen=True, kw_only=True):
+class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One alert. `opened_on` is when its cause began, `raised_at` when it was first seen.
 
     `history`: over when first seen, so it is recorded and nobody is told. `loudest` is the highest stage it has had
@@ -93,7 +93,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     timeline: tuple[TimelineEntry, ...] = ()
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of an alert, and the alert as it is now. `stepped`: it stands, and has reached a stage that is higher
     than any before.
     """

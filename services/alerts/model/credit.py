@@ -31,7 +31,7 @@ NOTHING: Final[Moves] = {}
 _NOW: Final = {None}
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A credit limit from a day on; `amount` 0: no credit, None: not checked. Of one company, or of all (empty)."""
 
     valid_from: date
@@ -41,14 +41,14 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str = ""
 
 
-class Ahead(msgspec.Struct, frozen=True, kw_only=True):
+class Ahead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """By so much a sum changes on a day that lies ahead."""
 
     on: date
     amount: Decimal
 
 
-class Sum(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Sum(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What is owed to a company in a currency, less unapplied credit; below zero where there is more of that."""
 
     company: str = ""

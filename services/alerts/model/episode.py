@@ -7,7 +7,7 @@ from datetime import date
 import msgspec
 
 
-class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One cause standing for a stretch of days, as a rule sees it from the facts known now.
 
     `opening_fact` names what opened it and keeps its alert the same one for ever; `opened_by` are the facts to read

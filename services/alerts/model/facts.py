@@ -9,7 +9,7 @@ import msgspec
 from contracts.envelope import Event
 
 
-class FactKey(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class FactKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
     """Which event said something: its time (with an offset), its source, its id. Orders facts for ever in one way.
 
     Times are cut to the millisecond: a store that keeps no finer ones would otherwise give back keys that sort

@@ -21,7 +21,7 @@ NOBODY: Final = (NO_OWNER, NO_ADDRESS)  # why it had nobody to go to
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "rapport/webhooks")
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One try: recorded before it is made, closed by its answer. An open one found after a crash is in doubt."""
 
     at: datetime
@@ -30,7 +30,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     in_doubt: bool = False
 
 
-class Notification(msgspec.Struct, frozen=True, kw_only=True):
+class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The message's life.
 
     `recipient` is a staff id; addresses are looked up when it is sent and stored nowhere else. Who is reached by more

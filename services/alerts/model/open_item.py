@@ -23,7 +23,7 @@ BUCKETS: Final = ("current", "1-30", "31-60", "61-90", "91+")
 _ZERO: Final = Decimal(0)
 
 
-class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True):
+class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an invoice says, and the event that said it. Days are the company's; `total` is not below zero."""
 
     key: FactKey
@@ -38,14 +38,14 @@ class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.issued_on, self.due_on, self.total, self.currency
 
 
-class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
+class Cancelled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """From `on` the invoice no longer counts."""
 
     key: FactKey
     on: date
 
 
-class Dispute(msgspec.Struct, frozen=True, kw_only=True):
+class Dispute(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The customer disputes the invoice, or no longer does; holds until the next one, by day and then by fact key."""
 
     key: FactKey
@@ -53,7 +53,7 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     disputed: bool
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What a settlement did to an invoice on a day.
 
     `amount` is in `currency`, the settlement's; below zero where a reversal took it back. `rate`: how many units of the
@@ -71,7 +71,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     application: str
 
 
-class OpenItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OpenItem(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An invoice of a customer with all that is known of it. Made empty, it takes facts by the functions below."""
 
     subject: str

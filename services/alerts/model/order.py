@@ -17,7 +17,7 @@ from services.alerts.model.facts import Conflict, FactKey
 _ZERO: Final = Decimal(0)
 
 
-class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
+class OrderFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an order says, and the event that said it."""
 
     key: FactKey
@@ -31,7 +31,7 @@ class OrderFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.ordered_on, self.total, self.currency
 
 
-class Closed(msgspec.Struct, frozen=True, kw_only=True):
+class Closed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """From `on` nothing more comes of the order."""
 
     key: FactKey
@@ -39,7 +39,7 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     reason: Literal["invoiced", "cancelled"]
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An order with all that is known of it. Made empty, it takes facts by the functions below."""
 
     company: str = ""

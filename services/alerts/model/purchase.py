@@ -12,7 +12,7 @@ from services.alerts.model.facts import Conflict, FactKey
 _ZERO = Decimal(0)
 
 
-class PurchaseFacts(msgspec.Struct, frozen=True, kw_only=True):
+class PurchaseFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one event says of a purchase: the company's date, and what it came to."""
 
     key: FactKey
@@ -26,7 +26,7 @@ class PurchaseFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.on, self.total, self.currency
 
 
-class Return(msgspec.Struct, frozen=True, kw_only=True):
+class Return(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Goods of the purchase that came back, and what they were worth."""
 
     key: FactKey
@@ -41,14 +41,14 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
         return self.on, self.total, self.currency
 
 
-class Bought(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class Bought(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
     """A day on which something was bought that stayed bought, and the first fact that says so."""
 
     on: date
     key: FactKey
 
 
-class Purchase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Purchase(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One purchase of a customer. Returns are sorted by id; they and a correction may come before the purchase."""
 
     subject: str

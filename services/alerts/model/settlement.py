@@ -22,7 +22,7 @@ from services.alerts.model.open_item import Entry, OpenItem, SettlementKind, wit
 _ZERO: Final = Decimal(0)
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A part of a settlement used for an invoice: `amount` in the settlement's currency, `rate` as in Entry.
 
     `currency` is what the sender named beside the amount, if he did; a part in another currency than its document's is
@@ -35,7 +35,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     currency: str | None = None
 
 
-class Application(msgspec.Struct, frozen=True, kw_only=True):
+class Application(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Money of the settlement is used for invoices from `on`."""
 
     key: FactKey
@@ -43,7 +43,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
 
 
-class Reversal(msgspec.Struct, frozen=True, kw_only=True):
+class Reversal(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The settlement is taken back on a day: all of it, or `amount` in its currency."""
 
     key: FactKey
@@ -51,7 +51,7 @@ class Reversal(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal | None = None
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The document itself; `applied_to` is what it was used for from the start."""
 
     key: FactKey
@@ -68,7 +68,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         return self.kind, self.dated_on, self.total, self.currency, parts
 
 
-class Settlement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A settlement of a customer with all that is known of it. Made empty, it takes facts by the functions below."""
 
     subject: str

@@ -23,7 +23,7 @@ _DAY: Final = timedelta(days=1)
 _FAR: Final = date.max - 2 * _DAY  # there is a midnight after it in every zone
 
 
-class Dated(msgspec.Struct, frozen=True, kw_only=True):
+class Dated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Parameters with the day from which they hold, until the next ones do."""
 
     valid_from: date
@@ -43,7 +43,7 @@ class Terms(NamedTuple):
     closed: Callable[[date], Collection[date]] = lambda _: ()
 
 
-class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Silence(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What is known right after the last purchase, whatever has been waited since.
 
     `days` are the last purchase days of `count`, `state` the activity under the latest parameters known by now where

@@ -23,7 +23,7 @@ _DAY = timedelta(days=1)
 _FAR = date.max - 2 * _DAY  # there is a midnight after it in every zone
 
 
-class Course(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Course(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """The rhythm right after the last purchase, whatever has been waited since.
 
     `recent` are the purchases behind `rhythm.recent`, `opened` those that were known when the last episode began (the

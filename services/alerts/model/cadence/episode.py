@@ -20,7 +20,7 @@ VERDICT_DAYS: Final = 56
 VERDICT_MEANS: Final = 4
 
 
-class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer's alarm, from the day of crossing until he has recovered or found a new rhythm.
 
     `kind` is `stop` where the open gap alone is enough on the day of crossing (`statistic` reaches the full bar -ln q),

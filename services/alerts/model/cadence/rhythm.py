@@ -19,7 +19,7 @@ LATEST: Final = 5.0  # what one late order can add to the memory at most
 KEPT_DAYS: Final = NEW_GAPS + 1
 
 
-class Rhythm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rhythm(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer's rhythm after his last purchase.
 
     `gaps` closed gaps between distinct purchase days, `total` days in all, `logs` the sum of their logarithms; `memory`

@@ -36,7 +36,7 @@ _PLACES: Final = Decimal("0.0001")
 _SETTING: Final = ("limit", "currency", "company")
 
 
-class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Params(msgspec.Struct, frozen=True, kw_only=True, gc=False, forbid_unknown_fields=True):
     """`notice`: the share of the limit from which on a notice stands; `grain`: the share of it by which what is owed
     must have changed to be said again while nothing else has; `orders`: open orders count too.
     """
@@ -55,7 +55,7 @@ class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 DEFAULTS: Final = Params()
 
 
-class Weighed(msgspec.Struct, frozen=True, kw_only=True):
+class Weighed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A customer against a limit, all in `currency`, the limit's.
 
     `exposure` includes `orders`, what is on order as far as it counts. `utilisation` is exposure / limit to four
@@ -81,7 +81,7 @@ class Fact(NamedTuple):
 CALENDAR: Final = Fact()
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An episode that stands. `raised`: an alert was made of it. `most` is the most that was owed during it, in
     `currency`, the limit's; None once that has changed, for amounts of two currencies cannot be compared.
     """
