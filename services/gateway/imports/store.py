@@ -20,6 +20,8 @@ IMPORTS: Final = Collection(
         Index((("state", 1), ("_id", 1))),
         Index((("digest", 1),)),
         Index((("held", 1),), partial={"held": True}),
+        # Unique, so that of two processes that both take a file for theirs one has nothing to say.
+        Index((("dropped", 1),), unique=True, partial={"dropped": {"$type": "string"}}),
     ),
 )
 CHUNKS: Final = Collection("import_chunks", (Index((("i", 1), ("n", 1)), unique=True),))
@@ -46,7 +48,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
     `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
-    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more.
+    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more; `dropped` the file in
+    the watched folder, as long as it lies there.
     """
 
     id: str
@@ -70,6 +73,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     undone_line: int = 0
     undo_at: datetime | None = None
     undo_reason: str | None = None
+    dropped: str | None = None
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -105,6 +109,29 @@ async def same(db: Database, made: Import) -> Import | None:
     where = {"digest": made.digest, "kind": made.kind, "source": made.source, "owner": made.owner}
     docs = await find(db, IMPORTS.name, where | {"state": {"$in": ["waiting", "running", "done"]}}, limit=1)
     return from_doc(docs[0], Import) if docs else None
+
+
+async def dropped(db: Database, mark: str) -> Import | None:
+    """The import of a file that lies in the watched folder, also one that is still arriving."""
+    docs = await find(db, IMPORTS.name, {"dropped": mark}, limit=1)
+    return from_doc(docs[0], Import) if docs else None
+
+
+async def all_dropped(db: Database) -> list[Import]:
+    """Imports whose files lie in the watched folder, or were put away by somebody who could not say so any more."""
+    docs = await find(db, IMPORTS.name, {"dropped": {"$type": "string"}}, limit=1_000)
+    return [from_doc(doc, Import) for doc in docs]
+
+
+async def put_away(db: Database, import_id: str) -> None:
+    """Its file no longer lies in the watched folder."""
+    await db[IMPORTS.name].update_one({"_id": import_id}, {"$set": {"dropped": None}})
+
+
+async def discard(db: Database, import_id: str) -> None:
+    """Remove an upload that never came to its end."""
+    await db[CHUNKS.name].delete_many({"i": import_id})
+    await db[IMPORTS.name].delete_one({"_id": import_id, "state": "arriving"})
 
 
 async def listed(db: Database, where: Mapping[str, Any], before: str | None, limit: int) -> list[Import]:
@@ -204,5 +231,4 @@ async def forget(db: Database, now: datetime, days: int) -> None:
         await db[IMPORTS.name].update_one({"_id": doc["_id"]}, {"$set": {"forgotten": True}})
     lost = {"state": "arriving", "made_at": {"$lt": now - STALE}}
     for doc in await find(db, IMPORTS.name, lost, fields={"_id": 1}):
-        await db[CHUNKS.name].delete_many({"i": doc["_id"]})
-        await db[IMPORTS.name].delete_one({"_id": doc["_id"], "state": "arriving"})
+        await discard(db, doc["_id"])
