@@ -16,7 +16,7 @@ import pytest
 from services.gateway.imports.folder import GREW
 from tests.gateway.folderkit import Drops
 from tests.gateway.gatekit import House, unique
-from tests.gateway.importkit import imported, send
+from tests.gateway.importkit import data_of, imported, send
 from tests.gateway.made_files import CHINESE, ENGLISH, chinese_rows, csv_bytes, english_rows
 from tests.waiting import until
 
@@ -300,12 +300,22 @@ async def test_on_a_full_disk_nothing_is_lost_and_nothing_is_done_twice(gateway:
     assert len(await drops.imports()) == 1
 
 
-async def test_a_mapping_given_once_holds_for_the_files_of_every_night(gateway: House, drops: Drops) -> None:
-    heading = ("invoice", "customer", "currency", "issue_date", "due_date", "X1")
-    rows = english_rows([unique()], 2)
+async def test_a_mapping_and_a_currency_given_once_hold_for_the_files_of_every_night(
+    gateway: House, drops: Drops
+) -> None:
+    heading = ("invoice", "customer", "issue_date", "due_date", "X1")
+    rows = [[*row[:2], *row[3:]] for row in english_rows([unique()], 2)]
+    early = drops.lay("early.csv", csv_bytes(heading, rows))
+    await drops.gone(early)
+    assert drops.put_away("refused", "early.csv")[0][1]["reason"] == "bad_columns"
     token = (await gateway.source(sources=[drops.source], takes=["rapport.trade"]))[1]
-    given = {"mapping": {"amount": "X1"}, "token": token, "source": drops.source}
+    given = {"mapping": {"amount": "X1"}, "currency": "USD", "token": token, "source": drops.source}
     await imported(gateway, "invoices", csv_bytes(heading, rows[:1]), **given)
     laid = drops.lay("tonight.csv", csv_bytes(heading, rows))
     await drops.gone(laid)
-    assert drops.put_away("done", "tonight.csv")[0][1]["rows"]["accepted"] == 2
+    [(_, report)] = drops.put_away("done", "tonight.csv")
+    assert report["rows"]["accepted"] == 2
+    customer = rows[0][1]
+    assert [one["total"]["currency"] for one in await data_of(gateway, customer)] == ["USD"] * 3
+    unsaid = await send(gateway, "invoices", csv_bytes(heading, rows), token=token, source=drops.source)
+    assert unsaid.status_code == 422, "who can say it is asked"

@@ -85,7 +85,8 @@ async def taken(db: Database, sent: Sent, pieces: AsyncIterator[bytes], now: dat
     waiting = msgspec.structs.replace(made, state="waiting")
     await store.advance(db, made, waiting)
     mapping = {**wishes.remembered, **wishes.mapping}
-    await store.remember(db, sent.kind, sent.source, Remembered(mapping=mapping, mark=known.mark))
+    taught = Remembered(mapping=mapping, mark=known.mark, currency=sent.wishes.currency)
+    await store.remember(db, sent.kind, sent.source, taught)
     return waiting, True
 
 
@@ -120,7 +121,8 @@ def _shown(given: Mapping[str, Any], data: bytes) -> dict[str, Any]:
 
 async def _remembering(db: Database, sent: Sent) -> Wishes:
     known = await store.remembered(db, sent.kind, sent.source)
-    return sent.wishes._replace(remembered=known.mapping, last_mark=known.mark)
+    wishes = sent.wishes._replace(remembered=known.mapping, last_mark=known.mark)
+    return wishes if sent.dropped is None else wishes._replace(currency=known.currency)
 
 
 def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) -> Import:

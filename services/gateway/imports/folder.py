@@ -114,7 +114,8 @@ class Folder:
         except OSError as error:
             found = Found(troubles=[f"{self.top.name}: {error.strerror}"])
         lying = {drop.mark.path: drop.mark for drop in found.drops}
-        await self._let_go(lying)
+        # What was not seen is not gone, where not everything could be looked at.
+        await self._let_go(lying, all_seen=not found.troubles and len(found.drops) < drops.MOST)
         whole = self._settling.look(lying, int(time.monotonic()))
         for drop in found.drops:
             if self._stopping.is_set():
@@ -140,7 +141,7 @@ class Folder:
         if f"{event} {what}" not in self._told:
             log.warning(event, what=what, next=then)
 
-    async def _let_go(self, lying: dict[str, Mark]) -> None:
+    async def _let_go(self, lying: dict[str, Mark], *, all_seen: bool) -> None:
         """Forget whose files are gone, and undo what was taken of files that went on growing."""
         places = {mark.place for mark in lying.values()}
         now = {mark.text for mark in lying.values()}
@@ -156,7 +157,7 @@ class Folder:
                 if await store.advance(self.db, one, undoing):
                     log.warning("folder.grew", file=shown(one.dropped.split("\t")[0]), id=one.id, next=GREW)
                     self.importer.wake()
-            else:
+            elif grew or all_seen:
                 await store.put_away(self.db, one.id)
 
     async def _one(self, drop: Drop, *, whole: bool) -> None:

@@ -87,10 +87,13 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last file of a source and kind has taught: headings that somebody assigned, and its decimals' mark."""
+    """What the files of a source and kind have taught: headings that somebody assigned, the last one's decimals' mark,
+    and the currency that somebody stated last, for files in the watched folder, which nobody accompanies.
+    """
 
     mapping: dict[str, str] = {}
     mark: Mark | None = None
+    currency: str | None = None
 
 
 async def insert(db: Database, made: Import) -> None:
@@ -210,8 +213,9 @@ async def remembered(db: Database, kind: str, source: str) -> Remembered:
 
 
 async def remember(db: Database, kind: str, source: str, now: Remembered) -> None:
-    """Keep it for the source's next file."""
-    await db[MAPPINGS.name].replace_one({"_id": f"{kind} {source}"}, to_doc(now), upsert=True)
+    """Keep it for the source's next file; what is not said now stays as it was."""
+    said = {name: value for name, value in to_doc(now).items() if value is not None}
+    await db[MAPPINGS.name].update_one({"_id": f"{kind} {source}"}, {"$set": said}, upsert=True)
 
 
 async def let_go(db: Database) -> None:
