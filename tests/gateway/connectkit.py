@@ -29,7 +29,7 @@ from deploy.local.report import Silent
 from tests.gateway.pagekit import blocks, run
 
 CONNECT = tuple(f"org.apache.kafka:{name}:{jars.KAFKA_VERSION}" for name in ("connect-runtime", "connect-file"))
-DEBEZIUM = ("io.debezium:debezium-connector-postgres:3.3.1.Final",)
+DEBEZIUM = ("io.debezium:debezium-connector-postgres:3.2.0.Final",)
 MAIN = "org.apache.kafka.connect.cli.ConnectStandalone"
 TRADE = "rapport.trade"
 
