@@ -145,14 +145,23 @@ def postgres() -> Iterator[Books]:
         shutil.chown(home, user)
     data, port = home / "data", ports.choose()
     try:
-        made = [where / "initdb", "-D", data, "-A", "trust", "-U", "debezium", "--no-sync"]
+        made: list[str | Path] = [where / "initdb", "-D", data, "-A", "trust", "-U", "debezium", "--no-sync"]
         subprocess.run(made, user=user, cwd=home, check=True, capture_output=True)
-        options = ["-c", "wal_level=logical", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-k", home]
+        options: list[str | Path] = [
+            "-c",
+            "wal_level=logical",
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+            "-k",
+            home,
+        ]
         command = [where / "postgres", "-D", data, "-p", str(port), *options]
         process = subprocess.Popen(command, user=user, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             books = Books(where, port)
-            ready = [where / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+            ready: list[str | Path] = [where / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
             end = time.monotonic() + 60
             while subprocess.run(ready, check=False).returncode != 0:
                 assert process.poll() is None and time.monotonic() < end, "PostgreSQL did not start"

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,20 @@ from contracts.envelope import decode
 from contracts.events.trade import InvoiceIssued
 from deploy.local.fetch import kafka_jars
 from deploy.local.report import Silent
-from tests.gateway.pagekit import blocks, run
+from tests.gateway.pagekit import ROOT, blocks, run
 from tests.kafka.house import heard
 
-JAVA = shutil.which("java")
+pytestmark = pytest.mark.stack
 
 
-def compiles() -> bool:
-    """Whether this Java runs a source file: a runtime alone, such as the stack's own, does not."""
-    if JAVA is None:
-        return False
-    listed = subprocess.run([JAVA, "--list-modules"], capture_output=True, text=True, timeout=30, check=False)
-    return "jdk.compiler" in listed.stdout
-
-
-pytestmark = [pytest.mark.stack, pytest.mark.skipif(not compiles(), reason="needs a JDK on the PATH")]
+@pytest.fixture(scope="module")
+def java() -> str:
+    """A Java that runs a source file: a runtime alone, such as the stack's own, does not."""
+    found = shutil.which("java")
+    listed = [] if found is None else run([found, "--list-modules"], os.environ, ROOT).split()
+    if found is None or not any(module.startswith("jdk.compiler") for module in listed):
+        pytest.skip("needs a JDK on the PATH")
+    return found
 
 
 def written(folder: Path, name: str) -> str:
@@ -59,12 +57,11 @@ def event(number: int, **more: object) -> str:
 
 
 def test_the_program_that_sends_by_http_gets_a_verdict_for_each_event(
-    environment: dict[str, str], tmp_path: Path
+    java: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     lines = [event(n) for n in range(7_000, 8_200)] + [event(8_200, time="昨天")]
     (tmp_path / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert JAVA is not None
-    said = run([JAVA, written(tmp_path, "Send.java"), "events.jsonl"], environment, tmp_path, timeout=120)
+    said = run([java, written(tmp_path, "Send.java"), "events.jsonl"], environment, tmp_path, timeout=120)
     first, second = map(json.loads, said.splitlines())
     assert (first["accepted"], second["accepted"], second["refused"]) == (1_000, 200, 1)
     (refused,) = [one for one in second["verdicts"] if one["verdict"] == "refused"]
@@ -72,11 +69,10 @@ def test_the_program_that_sends_by_http_gets_a_verdict_for_each_event(
 
 
 def test_the_program_that_writes_to_the_broker_writes_what_readers_take(
-    environment: dict[str, str], tmp_path: Path
+    java: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     jars = f"{kafka_jars(Silent())}{os.sep}*"
-    assert JAVA is not None
-    said = run([JAVA, "-cp", jars, written(tmp_path, "Publish.java")], environment, tmp_path, timeout=120)
+    said = run([java, "-cp", jars, written(tmp_path, "Publish.java")], environment, tmp_path, timeout=120)
     assert said.startswith("rapport.trade ")
     records = asyncio.run(heard(environment["BOOTSTRAP"], "rapport.trade", ["C100234"]))["C100234"]
     [record] = [one for one in records if b"SH01-INV-80-1" in dict(one.headers).values()]
