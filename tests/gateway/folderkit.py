@@ -53,7 +53,7 @@ class Drops:
 
     def put_away(self, into: str, name: str, kind: str = "invoices") -> list[tuple[Path, dict[str, Any]]]:
         """Files of that name there, each with its report."""
-        found = sorted(path for path in (self.at(kind) / into).glob(f"*-{name}") if not path.name.endswith(REPORT))
+        found = sorted(path for path in (self.at(kind) / into).glob("*") if path.name.endswith(f"-{name}"))
         return [(path, json.loads(path.with_name(path.name + REPORT).read_text("utf-8"))) for path in found]
 
     async def imports(self) -> list[dict[str, Any]]:
