@@ -57,5 +57,5 @@ class Drops:
         return [(path, json.loads(path.with_name(path.name + REPORT).read_text("utf-8"))) for path in found]
 
     async def imports(self) -> list[dict[str, Any]]:
-        """All imports of the source."""
-        return await self.house.runtime.db["imports"].find({"owner": self.source}).sort("_id", 1).to_list(None)
+        """All imports of the source, in their order."""
+        return await self.house.runtime.db["imports"].find({"owner": self.source}).sort("made_at", 1).to_list(None)

@@ -58,7 +58,7 @@ async def test_refused_rows_come_back_beside_it_and_corrected_are_laid_there_aga
     assert drops.put_away("done", "bad.csv") == []
     [(path, report)] = drops.put_away("refused", "bad.csv")
     assert report["message"].startswith(
-        "39 of 40 rows were taken; 1 were refused: correct them in the file.refused.csv"
+        "39 of 40 rows were taken; 1 refused: correct these in the file beside this one"
     )
     back = path.with_name(path.name + ".refused.csv").read_bytes()
     assert back.startswith(b"\xef\xbb\xbfinvoice,") and back.count(b"\r\n") == 2

@@ -77,9 +77,10 @@ def kept_name(mark: str, name: str) -> str:
     """The name under which a file is put away: never one that was used before, and short enough to be a name. `mark`
     tells it from others of its name.
     """
-    stem, point, ending = shown(name).replace("/", "?").rpartition(".")
+    told = shown(name).replace("/", "?")
+    stem, point, ending = told.rpartition(".")
     if not point or len(ending) > 10:
-        stem, point, ending = shown(name), "", ""
+        stem, point, ending = told, "", ""
     short = stem.encode()[:_LONGEST].decode(errors="ignore")
     return f"{mark}-{short}{point}{ending}"
 
