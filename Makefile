@@ -26,6 +26,7 @@ Rapport (客情): services on Kafka and MongoDB that keep a company close to its
   make check    style, types, import rules, schemas, house rules, and the tests that need no broker
   make bench    speed against the database's own limit; table in tests/bench/
                   `.venv/bin/python -m tests.bench rules`: with all three rules at work
+                  `.venv/bin/python -m tests.bench imports --rows 1000000`: a file of invoices
   make cadence  false alarms and recall of the purchase cadence; table in tests/cadence_proof/
   make faults   kills and cuts against the running services, and bugs planted to be caught
                   SEEDS=3 how many runs, SHORT=1 smaller ones without the planted bugs

@@ -12,6 +12,13 @@ import pytest
 from deploy.local import stack as local
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rows` for who wants a shorter proof, or a longer one."""
+    parser.addoption(
+        "--rows", type=int, default=1_000_000, help="rows of the file of tests/gateway/test_import_proof.py"
+    )
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.Stack]:
     """The broker and database for tests: those given by RAPPORT_KAFKA and RAPPORT_MONGO, else a stack of the run's

@@ -39,6 +39,14 @@ IMPORT_AFTER_REFUSED = "import_after_refused"  # refused rows are stored, how fa
 # Only a service that takes files comes to these.
 IMPORT_STAGES = (IMPORT_BEFORE_WORD, IMPORT_AFTER_WORD, IMPORT_AFTER_REFUSED)
 
+FOLDER_AFTER_TAKEN = "folder_after_taken"  # a file of the watched folder is an import, this process has not noted it
+FOLDER_AFTER_PAPERS = "folder_after_papers"  # its report is written, it still lies where it was laid
+FOLDER_AFTER_MOVE = "folder_after_move"  # it is put away, the import does not know yet
+
+# Only one that watches a folder comes to these.
+FOLDER_STAGES = (FOLDER_AFTER_TAKEN, FOLDER_AFTER_PAPERS, FOLDER_AFTER_MOVE)
+_ALL = STAGES + IMPORT_STAGES + FOLDER_STAGES
+
 
 class _Aim:
     """`RAPPORT_KILL_AT=stage:n`: the n-th time this process reaches the stage is its last; `RAPPORT_KILL_LOG` names
@@ -47,8 +55,8 @@ class _Aim:
 
     def __init__(self, spec: str, log: str) -> None:
         stage, _, nth = spec.partition(":")
-        if spec and stage not in STAGES + IMPORT_STAGES:
-            known = ", ".join(STAGES + IMPORT_STAGES)
+        if spec and stage not in _ALL:
+            known = ", ".join(_ALL)
             raise ValueError(f"RAPPORT_KILL_AT names the stage {stage!r}; it must be one of {known}")
         self.stage = stage
         self.left = int(nth or 1)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -21,7 +18,8 @@ from services.chassis.problems import MEDIA_TYPE, Problem, missing
 from services.gateway.api_sources import Sources, Stored
 from services.gateway.imports import arrive, store
 from services.gateway.imports.arrive import Sent
-from services.gateway.imports.files import Wishes, harmless
+from services.gateway.imports.files import Wishes
+from services.gateway.imports.refusals import refused_csv
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
 from services.gateway.imports.undo import can_be_undone
@@ -42,8 +40,6 @@ ACCESS: Final[Access] = {
 }
 LARGER: Final = "/imports/"  # paths under which a body may be as long as a file
 router = APIRouter(tags=["imports"])
-_REASONS: Final = ("refused line", "refused column", "refused because")  # headings that no kind of file asks for
-_ROWS: Final = 500  # of refused.csv, read in one go
 _SAID: Final = {
     401: "No token, or one that is not known.",
     403: "The token's source may not import this, or not as this source.",
@@ -213,7 +209,7 @@ async def download_refused(id: Id, db: Stored, registry: Sources, caller: Curren
     """
     one = await _found(db, id, caller, registry)
     headers = {"Content-Disposition": f'attachment; filename="refused-{one.kind}-{one.id}.csv"'}
-    return StreamingResponse(_refused_csv(db, one), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(refused_csv(db, one), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]:
@@ -222,21 +218,6 @@ async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]
     shown = found[: page.size]
     last = (shown[-1].line,) if len(found) > page.size else None
     return Page(items=[RefusedView.of(one) for one in shown], next=page.cursor(last))
-
-
-async def _refused_csv(db: Database, one: Import) -> AsyncIterator[bytes]:
-    # Excel takes UTF-8 for what it is only behind a byte order mark.
-    yield b"\xef\xbb\xbf" + _csv([[*one.format.headings, *_REASONS]])
-    after = 0
-    while found := await store.refused(db, one.id, after, _ROWS):
-        yield _csv([[*row.cells, str(row.line), row.column or "", row.message] for row in found])
-        after = found[-1].line
-
-
-def _csv(rows: list[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
-    return text.getvalue().encode()
 
 
 def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:

@@ -11,6 +11,7 @@ from services.gateway.admission import Admission
 from services.gateway.api import build
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
+from services.gateway.imports.folder import Folder, Rules
 from services.gateway.imports.run import Importer
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.registry import Registry
@@ -55,9 +56,24 @@ def importer_of(runtime: Runtime, settings: GatewaySettings, gate: Gate) -> Impo
     )
 
 
+def folders_of(runtime: Runtime, settings: GatewaySettings, gate: Gate, importer: Importer) -> list[Folder]:
+    """What watches the folder, where there is one; a worker, to be stopped before the importer."""
+    if settings.gateway_folder is None:
+        return []
+    rules = Rules(
+        every=settings.gateway_folder_seconds,
+        settle=settings.gateway_folder_settle_seconds,
+        most=settings.gateway_import_bytes,
+        waiting=settings.gateway_imports_waiting,
+    )
+    top = settings.gateway_folder
+    return [Folder(top, runtime.db, runtime.leases, gate.registry, importer, gate.metrics, rules)]
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Serve until told to stop."""
     runtime = await Runtime.open(gateway_service(), settings)
     gate = gate_of(runtime, settings)
     importer = importer_of(runtime, settings, gate)
-    await runtime.run(build(runtime, gate, importer, settings), [importer, gate.sender, gate.registry])
+    folders = folders_of(runtime, settings, gate, importer)
+    await runtime.run(build(runtime, gate, importer, settings), [*folders, importer, gate.sender, gate.registry])

@@ -36,6 +36,21 @@ class GatewayMetrics(MetricSet):
             "Rows of imported files, by what became of them (accepted, refused, passed_over: a sum, which is no row).",
             ("fate",),
         )
+        self.folder_files = self.counter(
+            "rapport_gateway_folder_files_total",
+            "Files of the watched folder that were put away, by where (done: every row was taken; refused).",
+            ("outcome",),
+        )
+        self.folder_waiting = self.gauge(
+            "rapport_gateway_folder_waiting", "Files in the watched folder that are not put away yet."
+        )
+        self.folder_misplaced = self.gauge(
+            "rapport_gateway_folder_misplaced", "Files that lie where nothing is taken: under no source and kind."
+        )
+        self.folder_troubles = self.gauge(
+            "rapport_gateway_folder_troubles",
+            "Files and folders that could not be read or put away at the last look; they are tried again.",
+        )
         self.source_silence = self.gauge(
             "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from services.chassis.settings import Settings, setting
@@ -54,4 +55,17 @@ class GatewaySettings(Settings):
     )
     gateway_imports_waiting: int = setting(
         50, "Imports of a source that wait; one more is answered 429.", unit="imports", ge=1
+    )
+    gateway_folder: Path | None = setting(
+        None,
+        "Folder in which systems lay files, as <source>/<kind>/file (erp/shanghai/invoices/today.csv); absent means "
+        "that none is watched. Processes that share it take turns.",
+    )
+    gateway_folder_seconds: int = setting(5, "How often the folder is looked through.", unit="s", ge=1)
+    gateway_folder_settle_seconds: int = setting(
+        10,
+        "A file there counts as whole when its size and moment have not changed for so long. More than the longest "
+        "pause of those who write it in place; who renames it there when it is whole can do with less.",
+        unit="s",
+        ge=0,
     )

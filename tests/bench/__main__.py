@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("case", nargs="*", help=f"of {', '.join(KNOWN)}; none: all but the last")
     parser.add_argument("--rounds", type=int, help="how often each case is asked (5)")
     parser.add_argument("--seconds", type=float, help="how long a window is (30)")
+    parser.add_argument("--rows", type=int, help="how many rows the file of `imports` has (200,000)")
     parser.add_argument("--quick", action="store_true", help="small and short: shows that it runs, and no more")
     parser.add_argument("--out", type=Path, help="where the table goes; a full run writes TABLE.md by itself")
     options = parser.parse_args()
@@ -40,6 +41,7 @@ def main() -> int:
         parser.error(f"there is no case {', '.join(sorted(unknown))}; there are {', '.join(KNOWN)}")
     size = cases.QUICK if options.quick else cases.Size()
     size = replace(size, rounds=options.rounds or size.rounds, seconds=options.seconds or size.seconds)
+    size = replace(size, rows=options.rows or size.rows)
     chosen = options.case or list(cases.CASES)
     # Asked to end, it ends what it has started, as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 
-from tests.bench import deadlines, gateway, latency, million, ordinary, throughput
+from tests.bench import deadlines, gateway, imports, latency, million, ordinary, throughput
 from tests.bench import limit as prepared
 from tests.bench.ground import Ground, Stream, apart
 from tests.bench.load import Load
 from tests.bench.traded import Traded
 
 LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK = "limit", "service", "faststream", "million", "latency", "clock"
-GATEWAY = "gateway"
-CASES = (LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK, GATEWAY)
+GATEWAY, IMPORTS = "gateway", "imports"
+CASES = (LIMIT, SERVICE, FASTSTREAM, MILLION, LATENCY, CLOCK, GATEWAY, IMPORTS)
 RULES = "rules"  # asked for by name: the others stay comparable with what was measured before there were three rules
 RULES_LIMIT = f"{RULES} limit"
 
@@ -32,9 +35,12 @@ class Size:
     rates: tuple[float, ...] = (20.0, 200.0)
     waiting: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     requests: tuple[int, ...] = (500, 1)  # events of one request to the gateway
+    rows: int = 200_000  # of a file that is imported
 
 
-QUICK = Size(rounds=1, seconds=2.0, customers=2_000, many=20_000, warm=4_000, rates=(20.0,), waiting=(100, 1_000))
+QUICK = Size(
+    rounds=1, seconds=2.0, customers=2_000, many=20_000, warm=4_000, rates=(20.0,), waiting=(100, 1_000), rows=5_000
+)
 
 
 @dataclass
@@ -145,6 +151,23 @@ class Run:
                     self.keep(f"{GATEWAY} {events}", seen.micros)
                     self.keep(f"producer {events}", bare.micros)
                     self.keep(f"{GATEWAY} rate {events}", seen.rate)
+
+    async def imports(self) -> None:
+        """A file of invoices: into the database as raw documents, to the broker's word, and through to the alerts."""
+        name, size = self.ground.name(), self.size
+        books = imports.Books(name, size.rows, size.customers, self.day)
+        rate = await apart(imports.raw, self.ground.stack.mongo, f"{name}_raw", books)
+        self.keep(f"{IMPORTS} raw", rate)
+        with tempfile.TemporaryDirectory() as folder:
+            file = await asyncio.to_thread(books.write, Path(folder) / "invoices.csv")
+            alone = await imports.measure(self.ground, books, file, through=False)
+            beside = await imports.measure(self.ground, books, file, through=True)
+        self.keep(f"{IMPORTS} taken", alone.taken)
+        self.keep(f"{IMPORTS} taken beside", beside.taken)
+        self.keep(f"{IMPORTS} applied", beside.applied)
+        self._memory(IMPORTS, alone.memory)
+        said = f"raw {rate:,.0f}, to the broker {alone.taken:,.0f}, through {beside.applied:,.0f} rows/s"
+        self.ground.say(f"{IMPORTS}: {said}")
 
     async def clock(self) -> None:
         """The clock's query, once: what it examines does not vary."""

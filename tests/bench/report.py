@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.bench.cases import FASTSTREAM, GATEWAY, LIMIT, MILLION, RULES, RULES_LIMIT, SERVICE, Run
+from tests.bench.cases import FASTSTREAM, GATEWAY, IMPORTS, LIMIT, MILLION, RULES, RULES_LIMIT, SERVICE, Run
 from tests.bench.load import VALUE_BYTES
 from tests.bench.table import Bound, Line, Table
 
@@ -22,6 +22,7 @@ def table(run: Run) -> Table:
     _latency(out, run)
     _clock(out, run)
     _gateway(out, run)
+    _imports(out, run)
     return out
 
 
@@ -133,3 +134,28 @@ def _gateway(out: Table, run: Run) -> None:
         ratio = run.ratio(f"{GATEWAY} {events}", f"producer {events}")
         out.add(part, Line(f"gateway / bare producer, {said}", "ratio", ratio, wanted, 2))
         out.add(part, Line(f"gateway, one sender, {said}", "events/s", run.of(f"{GATEWAY} rate {events}")))
+
+
+def _imports(out: Table, run: Run) -> None:
+    part, raw = "A file of invoices", f"{IMPORTS} raw"
+    if run.of(raw):
+        out.note(
+            part,
+            f"{run.size.rows:,} rows of {run.size.customers:,} customers, from the request on. *Raw*: `insert_many` of "
+            "Motor, unordered, batches of 1,000 of the same rows as documents, majority; the documents lie ready. Two "
+            "readings of the ratio: to the broker's word on every row, by the gateway alone; and through, until one "
+            "process of the alerts service beside it has applied every row, with its ledger, its states, what it says "
+            "and its clock, which is many writes a row where raw is one.",
+        )
+    taken: Bound = ("≥", 0.2)
+    out.add(part, Line("raw", "rows/s", run.of(raw)))
+    out.add(part, Line("file to the broker's word", "rows/s", run.of(f"{IMPORTS} taken")))
+    out.add(part, Line("file to the broker's word / raw", "ratio", run.ratio(f"{IMPORTS} taken", raw), taken, 2))
+    out.add(part, Line("file to the broker's word, alerts beside it", "rows/s", run.of(f"{IMPORTS} taken beside")))
+    out.add(part, Line("file through to the alerts", "rows/s", run.of(f"{IMPORTS} applied")))
+    out.add(part, Line("file through to the alerts / raw", "ratio", run.ratio(f"{IMPORTS} applied", raw), taken, 2))
+    through = run.ratio(f"{IMPORTS} applied", LIMIT)
+    out.add(part, Line("file through to the alerts / limit of prepared batches", "ratio", through, digits=2))
+    out.add(part, Line("gateway's process, most resident", "MB", run.of(f"{IMPORTS} memory")))
+    said = "gateway's process, its growth from the import's first third to its last"
+    out.add(part, Line(said, "MB", run.of(f"{IMPORTS} growth"), ("≤", 30.0)))

@@ -24,9 +24,10 @@ def test_every_case_yields_figures(measured: tuple[str, Table]) -> None:
         "Latency",
         "The clock's query",
         "The gateway",
+        "A file of invoices",
     }
     lines = [line for lines in table.parts.values() for line in lines]
-    assert {line.unit for line in lines} >= {"events/s", "ratio", "MB", "ms", "empty commits", "keys"}
+    assert {line.unit for line in lines} >= {"events/s", "rows/s", "ratio", "MB", "ms", "empty commits", "keys"}
     assert all(min(line.values) > 0 for line in lines if line.unit in ("events/s", "ratio", "empty commits"))
 
 

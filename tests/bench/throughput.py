@@ -33,7 +33,7 @@ async def measure(ground: Ground, prefix: str, stream: Stream, warm: int, second
     Raises:
         RuntimeError: it died, or had nothing left to read: the figure would be the producer's.
     """
-    async with ground.service(prefix) as process, _watched(process) as memory:
+    async with ground.service(prefix) as process, watched(process) as memory:
         await process.until(APPLIED, warm)
         began, before = time.perf_counter(), await process.counts()
         memory.clear()
@@ -51,7 +51,7 @@ def _between(before: Counts, after: Counts, seconds: float) -> Applied:
 
 
 @asynccontextmanager
-async def _watched(process: Process) -> AsyncIterator[list[float]]:
+async def watched(process: Process) -> AsyncIterator[list[float]]:
     """Its memory, a figure each half second."""
     seen: list[float] = []
 

@@ -21,7 +21,7 @@ from services.chassis.runtime import Runtime
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from services.gateway.api import build
-from services.gateway.app import gate_of, importer_of
+from services.gateway.app import folders_of, gate_of, importer_of
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
 from services.gateway.reading import BATCH, STRUCTURED
@@ -122,10 +122,15 @@ async def house(kafka: str, mongo: str, home: Path, **settings: Any) -> AsyncIte
     working = [asyncio.create_task(gate.sender.run()), asyncio.create_task(gate.registry.run())]
     opened = House(runtime, gate, told)
     importing = asyncio.create_task(opened.importer.run())
+    folders = folders_of(runtime, told, gate, opened.importer)
+    watching = [asyncio.create_task(folder.run()) for folder in folders]
     try:
         await until(lambda: gate.sender.ready or any(task.done() for task in working), "the broker to be reached")
         yield opened
     finally:
+        for folder in folders:
+            await folder.stop()
+        await asyncio.gather(*watching)
         await opened.importer.stop()
         await importing
         await gate.sender.stop()

@@ -29,7 +29,9 @@ LOOKED_AT: Final = 1_000  # rows of a preview
 
 @dataclass(frozen=True)
 class Sent:
-    """What a caller says of his file. `owner` is the registered source that he is, if he is one."""
+    """What a caller says of his file. `owner` is the registered source that he is, if he is one; `dropped` the file in
+    the watched folder, where it was laid there.
+    """
 
     kind: str
     source: str
@@ -37,6 +39,7 @@ class Sent:
     made_by: str
     owner: str | None
     wishes: Wishes
+    dropped: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ async def taken(db: Database, sent: Sent, pieces: AsyncIterator[bytes], now: dat
     waiting = msgspec.structs.replace(made, state="waiting")
     await store.advance(db, made, waiting)
     mapping = {**wishes.remembered, **wishes.mapping}
-    await store.remember(db, sent.kind, sent.source, Remembered(mapping=mapping, mark=known.mark))
+    taught = Remembered(mapping=mapping, mark=known.mark, currency=sent.wishes.currency)
+    await store.remember(db, sent.kind, sent.source, taught)
     return waiting, True
 
 
@@ -117,7 +121,8 @@ def _shown(given: Mapping[str, Any], data: bytes) -> dict[str, Any]:
 
 async def _remembering(db: Database, sent: Sent) -> Wishes:
     known = await store.remembered(db, sent.kind, sent.source)
-    return sent.wishes._replace(remembered=known.mapping, last_mark=known.mark)
+    wishes = sent.wishes._replace(remembered=known.mapping, last_mark=known.mark)
+    return wishes if sent.dropped is None else wishes._replace(currency=known.currency)
 
 
 def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) -> Import:
@@ -132,4 +137,5 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         made_by=sent.made_by,
         owner=sent.owner,
         format=known,
+        dropped=sent.dropped,
     )

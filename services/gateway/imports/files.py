@@ -132,6 +132,9 @@ def _below(found: Iterator[Line], known: Format) -> Iterator[Line]:
     for line in found:
         if line.number <= known.heading_line:
             continue
+        if line.wrong is None and len(line.cells) == width and _is_plain("".join(line.cells)):
+            yield line  # nearly all are such
+            continue
         own, more = line.cells[:width], line.cells[width:]
         if not any(cell.strip() for cell in line.cells):
             continue
@@ -140,19 +143,23 @@ def _below(found: Iterator[Line], known: Format) -> Iterator[Line]:
             said = f"has {len(line.cells)} cells; expected {width} as there are headings (is a separator in a text?)"
             wrong = Refused("bad_row", said)
         kept = [_restored(cell) for cell in (own if not more or wrong is None else line.cells)]
-        if not _can_be_written(kept):
+        if not _can_be_written("".join(kept)):
             kept = [cell.encode(errors="replace").decode() for cell in kept]
             wrong = wrong or Refused("damaged_text", "holds halves of characters; expected whole ones")
         yield Line(line.number, kept + [""] * (width - len(kept)), wrong)
 
 
-def _can_be_written(row: Sequence[str]) -> bool:
-    """Whether the texts are whole: JSON and workbooks can write half of a character (a lone surrogate)."""
-    joined = "".join(row)
-    if joined.isascii():
+def _is_plain(text: str) -> bool:
+    """Whether there is something in a row's text, whole, and no apostrophe that may have to be taken off."""
+    return "'" not in text and bool(text.strip()) and _can_be_written(text)
+
+
+def _can_be_written(text: str) -> bool:
+    """Whether the text is whole: JSON and workbooks can write half of a character (a lone surrogate)."""
+    if text.isascii():
         return True
     try:
-        joined.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
     return True
@@ -165,6 +172,8 @@ def by_column(line: Line, known: Format) -> dict[str, str]:
 
 def is_total(line: Line, named: Mapping[str, str], kind: Kind) -> bool:
     """Whether this is the sum at the end of a page, which is no row."""
+    if all(map(str.strip, named.values())):
+        return False  # nothing is empty, as in most rows
     required = [named[column.name] for column in kind.columns if column.required and column.name in named]
     empty = sum(not cell.strip() for cell in required)
     return empty > 1 and any(cell.strip().rstrip(":：").lower() in TOTALS for cell in line.cells)

@@ -23,6 +23,7 @@ from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
 from services.gateway.imports import files, store
 from services.gateway.imports.batch import Batch, Reader
+from services.gateway.imports.holding import alone
 from services.gateway.imports.store import Import
 from services.gateway.imports.texts import Line
 from services.gateway.imports.undo import told, withdrawals
@@ -76,7 +77,7 @@ class Importer:
                 await self._clean()
                 for one in await store.unfinished(self.db):
                     if not self._stopping.is_set():
-                        await self._alone(one)
+                        await alone(self.leases, f"import/{one.id}", self._carry_out(one.id))
             except DatabaseError as error:
                 log.warning("imports.no_database", error=type(error).__name__)
             with suppress(TimeoutError):
@@ -89,30 +90,6 @@ class Importer:
         if moment - self._cleaned > CLEAN:
             self._cleaned = moment
             await store.forget(self.db, datetime.now(UTC), self.days)
-
-    async def _alone(self, one: Import) -> None:
-        name = f"import/{one.id}"
-        if not await self.leases.take(name):
-            return
-        work = asyncio.create_task(self._carry_out(one.id))
-        keep = asyncio.create_task(self._keep(name))
-        try:
-            await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (work, keep):
-                task.cancel()
-            ended = await asyncio.gather(work, keep, return_exceptions=True)
-        await self.leases.release(name)
-        for end in ended:
-            if isinstance(end, Exception):
-                raise end
-
-    async def _keep(self, name: str) -> None:
-        """Returns when another process has the lease."""
-        while True:
-            if not await self.leases.take(name):
-                return
-            await asyncio.sleep(self.leases.ttl_ms / 3000)
 
     async def _carry_out(self, import_id: str) -> None:
         one = await store.one(self.db, import_id)  # as it is now that nobody else can change it

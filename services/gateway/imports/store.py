@@ -20,6 +20,8 @@ IMPORTS: Final = Collection(
         Index((("state", 1), ("_id", 1))),
         Index((("digest", 1),)),
         Index((("held", 1),), partial={"held": True}),
+        # Unique, so that of two processes that both take a file for theirs one has nothing to say.
+        Index((("dropped", 1),), unique=True, partial={"dropped": {"$type": "string"}}),
     ),
 )
 CHUNKS: Final = Collection("import_chunks", (Index((("i", 1), ("n", 1)), unique=True),))
@@ -46,7 +48,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
     `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
-    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more.
+    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more; `dropped` the file in
+    the watched folder, as long as it lies there.
     """
 
     id: str
@@ -70,6 +73,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     undone_line: int = 0
     undo_at: datetime | None = None
     undo_reason: str | None = None
+    dropped: str | None = None
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -83,10 +87,13 @@ class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
-    """What the last file of a source and kind has taught: headings that somebody assigned, and its decimals' mark."""
+    """What the files of a source and kind have taught: headings that somebody assigned, the last one's decimals' mark,
+    and the currency that somebody stated last, for files in the watched folder, which nobody accompanies.
+    """
 
     mapping: dict[str, str] = {}
     mark: Mark | None = None
+    currency: str | None = None
 
 
 async def insert(db: Database, made: Import) -> None:
@@ -105,6 +112,29 @@ async def same(db: Database, made: Import) -> Import | None:
     where = {"digest": made.digest, "kind": made.kind, "source": made.source, "owner": made.owner}
     docs = await find(db, IMPORTS.name, where | {"state": {"$in": ["waiting", "running", "done"]}}, limit=1)
     return from_doc(docs[0], Import) if docs else None
+
+
+async def dropped(db: Database, mark: str) -> Import | None:
+    """The import of a file that lies in the watched folder, also one that is still arriving."""
+    docs = await find(db, IMPORTS.name, {"dropped": mark}, limit=1)
+    return from_doc(docs[0], Import) if docs else None
+
+
+async def all_dropped(db: Database) -> list[Import]:
+    """Imports whose files lie in the watched folder, or were put away by somebody who could not say so any more."""
+    docs = await find(db, IMPORTS.name, {"dropped": {"$type": "string"}}, limit=1_000)
+    return [from_doc(doc, Import) for doc in docs]
+
+
+async def put_away(db: Database, import_id: str) -> None:
+    """Its file no longer lies in the watched folder."""
+    await db[IMPORTS.name].update_one({"_id": import_id}, {"$set": {"dropped": None}})
+
+
+async def discard(db: Database, import_id: str) -> None:
+    """Remove an upload that never came to its end."""
+    await db[CHUNKS.name].delete_many({"i": import_id})
+    await db[IMPORTS.name].delete_one({"_id": import_id, "state": "arriving"})
 
 
 async def listed(db: Database, where: Mapping[str, Any], before: str | None, limit: int) -> list[Import]:
@@ -183,8 +213,9 @@ async def remembered(db: Database, kind: str, source: str) -> Remembered:
 
 
 async def remember(db: Database, kind: str, source: str, now: Remembered) -> None:
-    """Keep it for the source's next file."""
-    await db[MAPPINGS.name].replace_one({"_id": f"{kind} {source}"}, to_doc(now), upsert=True)
+    """Keep it for the source's next file; what is not said now stays as it was."""
+    said = {name: value for name, value in to_doc(now).items() if value is not None}
+    await db[MAPPINGS.name].update_one({"_id": f"{kind} {source}"}, {"$set": said}, upsert=True)
 
 
 async def let_go(db: Database) -> None:
@@ -204,5 +235,4 @@ async def forget(db: Database, now: datetime, days: int) -> None:
         await db[IMPORTS.name].update_one({"_id": doc["_id"]}, {"$set": {"forgotten": True}})
     lost = {"state": "arriving", "made_at": {"$lt": now - STALE}}
     for doc in await find(db, IMPORTS.name, lost, fields={"_id": 1}):
-        await db[CHUNKS.name].delete_many({"i": doc["_id"]})
-        await db[IMPORTS.name].delete_one({"_id": doc["_id"], "state": "arriving"})
+        await discard(db, doc["_id"])

@@ -120,7 +120,8 @@ def records(file: IO[bytes], encoding: str, delimiter: str) -> Iterator[Line]:
         if '"' in bare:
             yield _quoted(number, line, delimiter, source)
         else:
-            yield _sound(number, bare.split(delimiter))
+            cells = bare.split(delimiter)
+            yield _sound(number, cells) if DAMAGED in bare else Line(number, cells)
 
 
 class _Pushed:
