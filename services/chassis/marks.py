@@ -39,6 +39,12 @@ IMPORT_AFTER_REFUSED = "import_after_refused"  # refused rows are stored, how fa
 # Only a service that takes files comes to these.
 IMPORT_STAGES = (IMPORT_BEFORE_WORD, IMPORT_AFTER_WORD, IMPORT_AFTER_REFUSED)
 
+LETTERS_BEFORE_WORD = "letters_before_word"  # dead letters handed to the producer again, the broker has not answered
+LETTERS_AFTER_WORD = "letters_after_word"  # it has answered, that they are out is not stored
+
+# Only the gateway comes to these.
+LETTER_STAGES = (LETTERS_BEFORE_WORD, LETTERS_AFTER_WORD)
+
 
 class _Aim:
     """`RAPPORT_KILL_AT=stage:n`: the n-th time this process reaches the stage is its last; `RAPPORT_KILL_LOG` names
@@ -47,8 +53,8 @@ class _Aim:
 
     def __init__(self, spec: str, log: str) -> None:
         stage, _, nth = spec.partition(":")
-        if spec and stage not in STAGES + IMPORT_STAGES:
-            known = ", ".join(STAGES + IMPORT_STAGES)
+        if spec and stage not in STAGES + IMPORT_STAGES + LETTER_STAGES:
+            known = ", ".join(STAGES + IMPORT_STAGES + LETTER_STAGES)
             raise ValueError(f"RAPPORT_KILL_AT names the stage {stage!r}; it must be one of {known}")
         self.stage = stage
         self.left = int(nth or 1)

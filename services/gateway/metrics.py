@@ -36,6 +36,24 @@ class GatewayMetrics(MetricSet):
             "Rows of imported files, by what became of them (accepted, refused, passed_over: a sum, which is no row).",
             ("fate",),
         )
+        self.letters = self.counter(
+            "rapport_gateway_letters_total",
+            "Dead letters by what became of them (new, again: refused once more; sent, taken).",
+            ("fate",),
+        )
+        self.letters_open = self.gauge(
+            "rapport_gateway_letters_open",
+            "Dead letters with which somebody has to do something.",
+            ("service", "reason"),
+        )
+        self.letters_oldest = self.gauge(
+            "rapport_gateway_letters_oldest_seconds", "Age of the oldest of these, in seconds.", ("service",)
+        )
+        self.letters_expired = self.counter(
+            "rapport_gateway_letters_expired_total",
+            "Dead letters removed because nobody has touched them for so long, by their state.",
+            ("state",),
+        )
         self.source_silence = self.gauge(
             "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
         )
