@@ -106,6 +106,7 @@ _SAID: Final = {
     400: "No JSON, no list of events, or an attribute is missing.",
     401: "No token, or one that is not known.",
     403: "The token may not send events, or not of this source or type.",
+    408: "The request did not come whole in time.",
     413: "The request, or the event, is too large.",
     415: "Neither a CloudEvent nor a list of them.",
     422: "The event is refused.",

@@ -81,7 +81,7 @@ def clinic_of(runtime: Runtime, settings: GatewaySettings, gate: Gate) -> tuple[
         every=settings.gateway_sources_seconds,
         days=settings.gateway_letter_days,
     )
-    reader = LetterReader(runtime.db, runtime.leases, kafka_options(settings), gate.metrics, told=carrier.wake)
+    reader = LetterReader(runtime.db, runtime.leases, kafka_options(settings), gate.metrics)
     return reader, carrier
 
 

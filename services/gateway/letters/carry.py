@@ -34,6 +34,7 @@ ROUND: Final = 200  # cases that are claimed together
 SIZE: Final = 4_000_000  # bytes of records in memory
 LATE: Final = timedelta(seconds=30)  # after which what one process was about to send is another's to send
 PAUSE: Final = 0.5  # seconds before the next try, while the broker is away
+SHOW: Final = 5.0  # seconds between two counts
 CLEAN: Final = 600.0  # seconds between two looks for what can go
 log = structlog.get_logger(__name__)
 Ready = tuple[Case, Outgoing]
@@ -51,7 +52,7 @@ class Carrier:
     days: int
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _cleaned: float = float("-inf")
+    _done: dict[str, float] = field(default_factory=dict)
 
     def wake(self) -> None:
         """There is something to do."""
@@ -75,7 +76,8 @@ class Carrier:
                     await self._woken.wait()
 
     async def _round(self) -> None:
-        await self.show()
+        if self._due("show", SHOW):
+            await self.show()
         if not await self.leases.take(LEASE):
             return
         await self._clean()
@@ -83,6 +85,13 @@ class Carrier:
         await self._carry(late)
         for job in await many.unfinished(self.db):
             await self._job(job)
+
+    def _due(self, what: str, every: float) -> bool:
+        moment = asyncio.get_running_loop().time()
+        if moment - self._done.get(what, float("-inf")) < every:
+            return False
+        self._done[what] = moment
+        return True
 
     async def show(self) -> None:
         """Set the figures: what is left to do, and since when."""
@@ -100,10 +109,8 @@ class Carrier:
             self.metrics.letters_oldest.labels(service).set((now() - since).total_seconds())
 
     async def _clean(self) -> None:
-        moment = asyncio.get_running_loop().time()
-        if moment - self._cleaned < CLEAN:
+        if not self._due("clean", CLEAN):
             return
-        self._cleaned = moment
         before = now() - timedelta(days=self.days)
         await many.forget(self.db, before)
         for state, number in (await store.forget(self.db, before)).items():
@@ -200,17 +207,15 @@ class Carrier:
         return all(word.done() and word.result() is None for word in words)
 
     async def mark(self, sent: Sequence[Case]) -> None:
-        """The broker has these."""
+        """The broker has these, each as it was about to go out."""
         at = now()
-        await store.put_all(self.db, [(case, out) for case in sent if (out := _out(case, at)) is not None])
-        for case in (await store.cases(self.db, [one.id for one in sent])).values():
-            if case.outgoing is not None:  # somebody else has changed it in between
-                await store.change(self.db, case.id, lambda one: _out(one, at))
+        out = {case.id: case.outgoing.attempt for case in sent if case.outgoing is not None}
+        changed = ((case, letter.went_out(case, out[case.id], at)) for case in sent if case.id in out)
+        await store.put_all(self.db, [(case, after) for case, after in changed if after is not None])
+        for case in (await store.cases(self.db, out)).values():
+            if letter.went_out(case, out[case.id], at) is not None:  # somebody else has changed it in between
+                await store.change(self.db, case.id, lambda one: letter.went_out(one, out[one.id], at))
         self.metrics.letters.labels("sent").inc(len(sent))
-
-
-def _out(case: Case, at: datetime) -> Case | None:
-    return letter.went_out(case, case.outgoing.attempt, at) if case.outgoing is not None else None
 
 
 def _closing(case: Case, job: Bulk, at: datetime) -> Case | None:

@@ -38,13 +38,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class LetterReader:
-    """A worker of the runtime. `kafka` are the options of every client; `told` is called after a batch."""
+    """A worker of the runtime. `kafka` are the options of every client."""
 
     db: Database
     leases: Leases
     kafka: Mapping[str, Any]
     metrics: GatewayMetrics
-    told: Callable[[], None] = lambda: None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def stop(self) -> None:
@@ -82,7 +81,6 @@ class LetterReader:
                 for tp, records in (await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH)).items():
                     await self.take(tp.topic, records)
                     await store.keep_offset(self.db, tp.topic, tp.partition, records[-1].offset + 1)
-                    self.told()
         finally:
             await consumer.stop()
             await admin.close()
