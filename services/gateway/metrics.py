@@ -36,6 +36,15 @@ class GatewayMetrics(MetricSet):
             "Rows of imported files, by what became of them (accepted, refused, passed_over: a sum, which is no row).",
             ("fate",),
         )
+        self._clinic()
+        self.source_silence = self.gauge(
+            "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
+        )
+        self.source_silent = self.gauge(
+            "rapport_gateway_source_silent", "1 while a source is silent beyond its usual gap.", ("source",)
+        )
+
+    def _clinic(self) -> None:
         self.letters = self.counter(
             "rapport_gateway_letters_total",
             "Dead letters by what became of them (new, again: refused once more; sent, taken).",
@@ -53,10 +62,4 @@ class GatewayMetrics(MetricSet):
             "rapport_gateway_letters_expired_total",
             "Dead letters removed because nobody has touched them for so long, by their state.",
             ("state",),
-        )
-        self.source_silence = self.gauge(
-            "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
-        )
-        self.source_silent = self.gauge(
-            "rapport_gateway_source_silent", "1 while a source is silent beyond its usual gap.", ("source",)
         )
