@@ -14,6 +14,7 @@ from contracts.topic_plan import config_of
 Document = dict[str, Any]
 _TEXT: Final = {"type": "string"}
 _DEAD: Final = "dead.letter"
+_TAKEN: Final = "dead.letter.taken"
 _TOMBSTONE: Final = "tombstone"
 _KEY: Final = {"kafka": {"key": {"type": "string", "description": "the subject"}, "bindingVersion": "0.5.0"}}
 
@@ -54,7 +55,7 @@ def _document(service: str) -> str:
 
 def _messages_of(topic: Topic) -> list[str]:
     if topic.kind == "dead_letters":
-        return [_DEAD]
+        return [_DEAD, _TAKEN]
     return [*topic.events, _TOMBSTONE] if topic.compaction else topic.events
 
 
@@ -96,6 +97,8 @@ def _operation(action: str, topic: Topic, service: str) -> Document:
 def _message(name: str, schemas: Document) -> Document:
     if name == _DEAD:
         return _dead_letter()
+    if name == _TAKEN:
+        return _letter_taken()
     if name == _TOMBSTONE:
         said = "A record without value: the subject in its key is erased."
         return {"name": name, "title": name, "summary": said, "payload": {"type": "null"}, "bindings": _KEY}
@@ -137,8 +140,24 @@ def _dead_letter() -> Document:
         "name": _DEAD,
         "title": _DEAD,
         "summary": "A record as it was, with the reason why it was not taken.",
-        "headers": {"type": "object", "required": list(properties), "properties": properties},
+        "headers": {
+            "type": "object",
+            "required": list(properties),
+            "properties": {**properties, **{f"x-rapport-{name}": _TEXT for name in ("field", "letter", "attempt")}},
+        },
         "payload": {"description": "the value as it was, which may be anything"},
+        "bindings": _KEY,
+    }
+
+
+def _letter_taken() -> Document:
+    properties = {"x-rapport-id": _TEXT, "x-rapport-taken": _TEXT}
+    return {
+        "name": _TAKEN,
+        "title": _TAKEN,
+        "summary": "The event of the dead letter with this id was sent again and is taken now.",
+        "headers": {"type": "object", "required": list(properties), "properties": properties},
+        "payload": {"type": "null"},
         "bindings": _KEY,
     }
 

@@ -98,9 +98,15 @@ async def scope_of(db: Database, caller: Caller, seeing_all: frozenset[Role], da
 
 
 async def staff_id(db: Database, token_subject: str) -> str:
-    """The staff id of a token's bearer: the colleague whose card names the token's subject, else the subject itself."""
+    """The staff id of a token's bearer: the colleague whose card names the token's subject, else the subject itself;
+    nobody's, where that is the id of a colleague whose tokens name him otherwise.
+    """
     rows = await find(db, STAFF.name, {"state.token_subject": token_subject}, sort=[("_id", 1)], limit=1)
-    return str(rows[0]["_id"]) if rows else token_subject
+    if rows:
+        return str(rows[0]["_id"])
+    namesake = await find(db, STAFF.name, {"_id": token_subject}, limit=1)
+    called = namesake[0].get("state", {}).get("token_subject") if namesake else None
+    return f"token/{token_subject}" if called else token_subject
 
 
 async def alerts_page(

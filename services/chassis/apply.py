@@ -27,6 +27,7 @@ from .fold import Folded, fold_subject, known_needs
 from .ledger import Ledger
 from .metrics import Metrics
 from .mongo import FORGETFUL, MAJORITY, Database, Doc, from_doc
+from .outbox import Mended
 from .plan import Plan, settle, state_of, storable
 from .service import Service
 from .sessions import Sessions
@@ -42,7 +43,7 @@ class Batch:
     unread: list[Dead]
     positions: list[Position]
     known: set[str] = field(default_factory=set)  # applied before
-    filed: set[str] = field(default_factory=set)  # a dead letter before
+    filed: dict[str, Doc] = field(default_factory=dict)  # dead letters before
     looked_up: bool = False
     careful: bool = False  # something could not be stored: each event is asked by itself
 
@@ -50,12 +51,13 @@ class Batch:
         """The work that is not a repeat, of an earlier batch or within this one."""
         seen = set(self.known)
         fresh = []
+        latest = {work.id: work for work in self.works if work.resent is not None}  # takes the place of those before
         for work in self.works:
             if work.id is not None:
                 if work.id in seen:
                     continue
                 seen.add(work.id)
-            fresh.append(work)
+            fresh.append(latest.get(work.id, work) if latest else work)
         return fresh
 
     def grows_careful(self) -> bool:
@@ -64,8 +66,27 @@ class Batch:
         return grows
 
     def unfiled(self, letters: list[Dead]) -> list[Dead]:
-        """Dead letters that are not in the file yet, each once."""
-        return list({dead.id: dead for dead in reversed(letters) if dead.id not in self.filed}.values())
+        """Dead letters that are not in the file yet, each once; one that was sent again is filed anew."""
+        found: dict[str, Dead] = {}
+        for dead in letters:
+            held = self.filed.get(dead.id)
+            before = found[dead.id].attempt if dead.id in found else -1 if held is None else held.get("attempt", 0)
+            if dead.attempt > before:
+                found[dead.id] = dead
+        return list(found.values())
+
+    def mended(self, refused: Collection[str]) -> list[Mended]:
+        """Open letters whose events were sent again and are taken now, or were before."""
+        found: dict[str, Mended] = {}
+        for work in self.works:
+            if work.resent is None or work.cause in refused:
+                continue
+            for name in (work.cause, work.resent.letter):
+                held = self.filed.get(name)
+                # A letter that names its event is mended by that one alone, whatever a header says.
+                if held and held["status"] == "open" and (name == work.cause or not held.get("event_id")):
+                    found[name] = Mended(name, work.subject, work.now, work.resent.attempt)
+        return list(found.values())
 
 
 @dataclass(slots=True)
@@ -260,13 +281,16 @@ class Applier:
         batch.looked_up = True
         batch.known = await self.ledger.known(batch.works)
         letters = [work.cause for work in batch.works] + [dead.id for dead in batch.unread]
-        cursor = self.db["dead"].find({"_id": {"$in": letters}}, projection={"_id": 1})
-        batch.filed = {doc["_id"] async for doc in cursor}
+        letters += [work.resent.letter for work in batch.works if work.resent is not None]
+        cursor = self.db["dead"].find({"_id": {"$in": letters}}, {"status": 1, "attempt": 1, "event_id": 1})
+        batch.filed = {doc["_id"]: doc async for doc in cursor}
         batch.unread = bared(batch.unread, await erased_among(self.db, self.service, batch.unread))
 
     async def _attempt(self, batch: Batch) -> Outcome:
         if not batch.looked_up:
             batch.known |= await self.ledger.known_earlier(batch.works)
+            if any(work.resent is not None for work in batch.works):
+                await self._look_up(batch)
         fresh = batch.fresh()
         folded = await self._fold(fresh, storable if batch.careful else None)
         outcome = Outcome(repeats=len(batch.works) - len(fresh))
@@ -281,6 +305,7 @@ class Applier:
         outcome.refused = [*bared(batch.unread, {one.state.subject for one in folded if one.erase}), *unfit]
         outcome.dead = batch.unfiled(outcome.refused)
         plan = Plan.of(folded, outcome.dead, self.service, self.shards)
+        plan.mend(batch.mended({dead.id for dead in outcome.refused}), self.service, self.shards)
         await self.ledger.prepare(plan.taken)
         with self.metrics.timed("transaction"):
             await self.transactions.store(plan, [position.update() for position in batch.positions])

@@ -137,6 +137,8 @@ class Verifier:
             ) from failure
         except jwt.PyJWTError as failure:
             raise unauthorised("invalid_token", "The token is damaged or incomplete; sign in again.") from failure
+        if not claims["sub"]:
+            raise unauthorised("invalid_token", "The token does not say whose it is; sign in again.")
         return claims
 
 

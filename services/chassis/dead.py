@@ -14,6 +14,7 @@ from contracts.refusal import Refused
 
 from .apply import Applier
 from .mongo import Database, Doc
+from .outbox import Mended, mended_row
 from .service import Service
 from .work import Origin, event_work
 
@@ -87,4 +88,6 @@ async def replay(applier: Applier, service: Service, letter_id: str, corrected: 
         again_doc = {"reason": refused.reason, "message": refused.message, "tried_at": now}
         await applier.db["dead"].update_one({"_id": letter_id}, {"$set": again_doc})
         raise NotReplayed(f"It was refused again ({refused.reason}): {refused.message}")
+    said = mended_row(Mended(letter_id, event.subject, now), service.name, applier.shards)
+    await applier.db["outbox"].replace_one({"_id": said["_id"]}, said, upsert=True)
     await applier.db["dead"].update_one({"_id": letter_id}, {"$set": {"status": "replayed", "replayed_at": now}})

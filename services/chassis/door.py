@@ -6,6 +6,7 @@ problem document and counts.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -23,6 +24,7 @@ from .problems import Problem, unavailable, unexpected
 
 _LOG = log("rapport.web")
 _NAMED: Final = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+BODY_IDLE: Final = 30.0  # seconds between two pieces of a body
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -125,16 +127,29 @@ def _bounded(receive: Receive, headers: Headers, largest: int) -> Receive:
     if declared.isdecimal() and int(declared) > largest:
         raise _too_large(largest)
     taken = 0
+    whole = False
 
     async def bounded() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, whole
+        if whole:
+            return await receive()  # whether he is still there: that may take as long as the answer
+        try:
+            async with asyncio.timeout(BODY_IDLE):
+                message = await receive()
+        except TimeoutError:
+            raise _too_slow() from None
         taken += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if taken > largest:
             raise _too_large(largest)
         return message
 
     return bounded
+
+
+def _too_slow() -> Problem:
+    detail = f"Nothing more of the request has come for {BODY_IDLE:g} s; send it again, without pauses."
+    return Problem(408, "too_slow", detail, headers={"Connection": "close"})
 
 
 def _too_large(largest: int) -> Problem:

@@ -12,7 +12,7 @@ from contracts.registry import dead_letter_topic
 
 from .aggregate import State
 from .fold import ERASED
-from .mongo import Below, Database, Session
+from .mongo import Below, Database, Doc, Session
 from .outbox import subject_of
 from .service import Service
 from .work import Dead
@@ -39,10 +39,19 @@ def erase_rows(db: Below, service: Service, state: State, session: Session) -> N
     db["dead"].update_many(
         {"subject": subject}, {"$unset": {"key": "", "value": "", "headers": "", "message": ""}}, session=session
     )
+    for name, fields in service.bared.items():
+        db[name].update_many({"subject": subject}, bare(fields), session=session)
     db["outbox"].update_many(
         {"key": subject.encode(), "topic": dead_letter_topic(service.name)}, {"$set": {"value": None}}, session=session
     )
     db["outbox"].delete_many({"key": subject.encode(), "topic": {"$in": list(service.snapshots)}}, session=session)
+
+
+def bare(fields: Iterable[str]) -> Doc:
+    """The update that takes these fields out of a document, and moves its version on so that nobody who has read it
+    before writes them back.
+    """
+    return {"$unset": dict.fromkeys(fields, ""), "$set": {"bare": True}, "$inc": {"v": 1}}
 
 
 async def erased_among(db: Database, service: Service, letters: Iterable[Dead]) -> set[str]:

@@ -9,11 +9,16 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .settings import Settings
+
+HEAD_BYTES: Final = 65_536  # of a request's line and headers; what a service needs is a tenth of it
+HEAD_SECONDS: Final = 20.0  # in which they have to come
 
 
 class AddressTakenError(Exception):
@@ -27,6 +32,53 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Protocol(HttpToolsProtocol):
+    """Hangs up on whoever sends no end of a request's head, in bytes or in time: the parser itself would wait and keep
+    for ever, before anybody is asked for a token.
+    """
+
+    head_seconds = HEAD_SECONDS
+    _head = 0
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._timer is not None:
+            self._head += len(data)
+            if self._head > HEAD_BYTES:
+                self._hang_up()
+
+    def on_message_begin(self) -> None:
+        self._wait()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._over()
+        super().on_headers_complete()
+
+    def _wait(self) -> None:
+        self._over()
+        self._head = 0
+        self._timer = self.loop.call_later(self.head_seconds, self._hang_up)
+
+    def _over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _hang_up(self) -> None:
+        self._over()
+        self.transport.abort()
+
+
 class HttpServer:
     """The HTTP server of one process. `url` and `port` are known once it has started (port 0 takes a free one)."""
 
@@ -35,6 +87,7 @@ class HttpServer:
         self._wanted = settings.http_port
         config = uvicorn.Config(
             app,
+            http=_Protocol,
             log_config=None,
             access_log=False,
             lifespan="off",

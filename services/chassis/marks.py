@@ -45,7 +45,13 @@ FOLDER_AFTER_MOVE = "folder_after_move"  # it is put away, the import does not k
 
 # Only one that watches a folder comes to these.
 FOLDER_STAGES = (FOLDER_AFTER_TAKEN, FOLDER_AFTER_PAPERS, FOLDER_AFTER_MOVE)
-_ALL = STAGES + IMPORT_STAGES + FOLDER_STAGES
+
+LETTERS_BEFORE_WORD = "letters_before_word"  # dead letters handed to the producer again, the broker has not answered
+LETTERS_AFTER_WORD = "letters_after_word"  # it has answered, that they are out is not stored
+
+# Only the gateway comes to these.
+LETTER_STAGES = (LETTERS_BEFORE_WORD, LETTERS_AFTER_WORD)
+_ALL = STAGES + IMPORT_STAGES + FOLDER_STAGES + LETTER_STAGES
 
 
 class _Aim:

@@ -20,7 +20,7 @@ import pymongo.database
 from bson.codec_options import CodecOptions, TypeCodec, TypeRegistry
 from bson.decimal128 import Decimal128
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo import IndexModel
+from pymongo import IndexModel, UpdateOne
 from pymongo.errors import CollectionInvalid, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -191,6 +191,14 @@ async def find(
     if limit:
         cursor = cursor.limit(limit)
     return await cursor.to_list(None)
+
+
+async def update_many(db: Database, collection: str, writes: Sequence[tuple[Doc, Doc]], *, upsert: bool = False) -> int:
+    """Several updates, each of the one document that it names, in one go; returns how many documents were made."""
+    if not writes:
+        return 0
+    updates = [UpdateOne(where, change, upsert=upsert) for where, change in writes]
+    return int((await db[collection].bulk_write(updates, ordered=False)).upserted_count)
 
 
 # What the driver raises, for those outside this folder who must hold on when the database is away.

@@ -10,17 +10,20 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 
 from contracts.envelope import MAX_BYTES, Event, encode
 from contracts.registry import topic_of
 
 from .mongo import Collection, Doc, Index
-from .work import Dead
+from .work import ATTEMPT, Dead
 
 OUTBOX = Collection("outbox", (Index((("shard", 1), ("at", 1))),))
 DEAD = Collection("dead", (Index((("status", 1), ("at", -1))), Index((("subject", 1),))))
 
 ORIGINAL = "x-rapport-original-"
+TAKEN = "x-rapport-taken"
 # What of a dead letter goes on, in bytes of its content and of its headers: together they fit into a record, whatever
 # the original was.
 CUT = 900_000
@@ -92,6 +95,8 @@ def dead_doc(dead: Dead) -> Doc:
         "event_id": event.id if event else _header(dead, "ce_id"),
         "subject": subject_of(dead),
     }
+    if dead.attempt:
+        doc["attempt"] = dead.attempt
     if origin is not None:
         doc |= {"topic": origin.topic, "partition": origin.partition, "offset": origin.offset}
         if not dead.bare:
@@ -119,15 +124,42 @@ def dead_row(dead: Dead, service: str, shards: int) -> Doc | None:
         ["x-rapport-message", dead.message.encode()],
         ["x-rapport-id", dead.id.encode()],
     ]
+    if dead.field is not None:
+        headers.append(["x-rapport-field", dead.field.encode(errors="replace")])
+    if dead.attempt and dead.bare:
+        headers.append([ATTEMPT, str(dead.attempt).encode()])  # else it is among those of the record
     key = origin.key or b""
     return {
-        "_id": f"dead:{dead.id}",
+        "_id": f"dead:{dead.id}" + (f"/{dead.attempt}" if dead.attempt else ""),
         "shard": shard_of(key.decode(errors="replace"), shards),
         "at": now_us(),
         "topic": f"rapport.dead.{service}",
         "key": key,
         "value": None if dead.bare else _cut(origin.value),
         "headers": headers,
+    }
+
+
+class Mended(NamedTuple):
+    """A dead letter whose event was sent again and is taken now."""
+
+    letter: str
+    subject: str
+    at: datetime
+    attempt: int = 0
+
+
+def mended_row(mended: Mended, service: str, shards: int) -> Doc:
+    """What is said to `rapport.dead.<service>` of a letter whose event is taken now: no value, and no reason."""
+    taken = [["x-rapport-id", mended.letter.encode()], [TAKEN, str(mended.attempt).encode()]]
+    return {
+        "_id": f"mended:{mended.letter}",
+        "shard": shard_of(mended.subject, shards),
+        "at": now_us(),
+        "topic": f"rapport.dead.{service}",
+        "key": mended.subject.encode(),
+        "value": None,
+        "headers": taken,
     }
 
 

@@ -13,7 +13,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from .aggregate import Desk, Kind, State, Stored
 from .fold import Folded
 from .mongo import Doc, check_doc, from_doc, to_doc
-from .outbox import dead_doc, dead_row, rows_of, shard_of, tombstone_row
+from .outbox import Mended, dead_doc, dead_row, mended_row, rows_of, shard_of, tombstone_row
 from .service import Service
 from .work import Dead, Work
 
@@ -32,7 +32,7 @@ class Plan:
     parts: dict[str, list[Write]] = field(default_factory=lambda: defaultdict(list))
     outbox: list[Doc] = field(default_factory=list)
     unsure: set[int] = field(default_factory=set)  # shards of the outbox where others' words may have to go out before
-    dead: list[Doc] = field(default_factory=list)
+    dead: list[Write] = field(default_factory=list)
     erased: list[State] = field(default_factory=list)
     looked: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
@@ -62,11 +62,19 @@ class Plan:
         for letter in dead:
             if letter.answered:
                 continue
-            plan.dead.append(dead_doc(letter))
+            doc = dead_doc(letter)
+            plan.dead.append(ReplaceOne({"_id": letter.id}, doc, upsert=True) if letter.attempt else InsertOne(doc))
             row = dead_row(letter, service.name, shards)
             if row is not None:
                 plan.outbox.append(row)
         return plan
+
+    def mend(self, mended: list[Mended], service: Service, shards: int) -> None:
+        """Letters whose events are taken now: closed here, and said where they were said."""
+        for one in mended:
+            done = {"status": "replayed", "replayed_at": one.at}
+            self.dead.append(UpdateOne({"_id": one.letter}, {"$set": done}))
+            self.outbox.append(mended_row(one, service.name, shards))
 
     def _tombstones(self, state: State, service: Service, shards: int) -> None:
         if state.spoke and not state.ours:

@@ -18,7 +18,7 @@ from .apply import Position
 from .logtime import LogTime, millis
 from .service import Service
 from .supplies import Heard
-from .work import Dead, Origin, Work, dead_of_record, event_work
+from .work import LETTER, Dead, Origin, Work, dead_of_record, event_work, resent_in
 
 STRUCTURED = b"application/cloudevents+json"
 
@@ -79,7 +79,10 @@ class Reader:
             self._hear(event, appended)
             handler = self.handlers.get(event.type)
             if handler is not None and not handler.own:
-                out.works.append(event_work(event, handler, now, origin, body_of(given, record.value, event)))
+                work = event_work(event, handler, now, origin, body_of(given, record.value, event))
+                if LETTER in given:
+                    work.resent = resent_in(given)
+                out.works.append(work)
         except Exception as error:  # noqa: BLE001 - whatever a record does to its reader, those behind it are read
             refused = error if isinstance(error, Refused) else Refused("unreadable", f"No event can be read: {error!r}")
             out.dead.append(dead_of_record(origin, refused, self.time.moment(place, record.timestamp, None)))

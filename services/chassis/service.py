@@ -76,6 +76,8 @@ class Service:
     supplies: dict[str, tuple[str, ...]] = field(default_factory=dict)  # what rules rest on, by event type
     rests: dict[str, str] = field(default_factory=dict)  # by kind: the supply without which its moments wait
     books: tuple[str, ...] = ()  # event types whose ledger rows law keeps after an erasure, without subject
+    # Collections with documents about a `subject` beside his own: the fields that an erasure takes out of them.
+    bared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     snapshots: tuple[str, ...] = ()  # compacted topics with content about a subject: a tombstone ends him there
 
     def stores(self, *kinds: Kind) -> None:

@@ -61,9 +61,10 @@ class Transactions:
                 self.db[name].bulk_write(writes, ordered=False, session=session)
             for state in plan.erased:
                 erase_rows(self.db, self.service, state, session)
-            for name, rows in (("outbox", plan.outbox), ("dead", plan.dead)):
-                if rows:
-                    self.db[name].insert_many(rows, ordered=False, session=session)
+            if plan.outbox:
+                self.db["outbox"].insert_many(plan.outbox, ordered=False, session=session)
+            if plan.dead:
+                self.db["dead"].bulk_write(plan.dead, ordered=False, session=session)
             if offsets:
                 self.db["offsets"].bulk_write(offsets, ordered=False, session=session)
             marks.reach(marks.IN_TRANSACTION)

@@ -4,7 +4,7 @@ the same door.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -30,6 +30,25 @@ class Origin(NamedTuple):  # made for every record: as a frozen dataclass it wou
     headers: Sequence[tuple[str, bytes]]
 
 
+LETTER = "x-rapport-letter"
+ATTEMPT = "x-rapport-attempt"
+
+
+class Resent(NamedTuple):
+    """What the clinic says of an event that was a dead letter: the letter's id, and the how manyeth sending it is."""
+
+    letter: str
+    attempt: int
+
+
+def resent_in(headers: Mapping[str, bytes]) -> Resent | None:
+    """What a record's headers say of its being sent again; None for all others."""
+    letter, attempt = headers.get(LETTER), headers.get(ATTEMPT, b"")
+    if letter is None or not attempt.isdigit() or len(attempt) > 6:
+        return None
+    return Resent(letter.decode(errors="replace"), int(attempt))
+
+
 @dataclass(slots=True)
 class Work:
     """What to fold, for whom and when. `id` is None for due moments: they come from stored state and cannot be
@@ -51,6 +70,7 @@ class Work:
     act: Callable[[Desk], None] | None = None
     private: Any = None
     answered: bool = False  # a refusal is told to whoever asked, and is no dead letter
+    resent: Resent | None = None  # it was a dead letter, and the clinic has sent it again
 
     def needs(self) -> Iterable[tuple[Kind, str]]:
         """Documents it is known to ask for."""
@@ -168,6 +188,7 @@ class Dead:
     bare: bool = False  # the subject is erased: keep ids and reason only
     answered: bool = False  # told to whoever asked; not filed
     subject: str | None = None
+    attempt: int = 0  # of a letter that was sent again, and is refused again
 
 
 def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
@@ -180,12 +201,24 @@ def dead_of_record(origin: Origin, refused: Refused, now: datetime) -> Dead:
     name = place
     if source and event_id:
         name = name_of(source.decode(errors="replace"), event_id.decode(errors="replace"))
-    return Dead(name[:512], refused.reason, refused.message, now, origin, refused.field)
+    again = resent_in(headers)
+    attempt = again.attempt if again is not None else 0
+    return Dead(name[:512], refused.reason, refused.message, now, origin, refused.field, attempt=attempt)
 
 
 def dead_of_work(work: Work, reason: str, message: str, field: str | None = None, *, bare: bool = False) -> Dead:
     """An event whose fold refused it."""
     message = message.encode(errors="replace").decode()[:MESSAGE]  # it travels in a header and is stored
     return Dead(
-        work.cause, reason, message, work.now, work.origin, field, work.event, bare, work.answered, work.subject
+        work.cause,
+        reason,
+        message,
+        work.now,
+        work.origin,
+        field,
+        work.event,
+        bare,
+        work.answered,
+        work.subject,
+        work.resent.attempt if work.resent is not None else 0,
     )

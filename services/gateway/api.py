@@ -12,25 +12,32 @@ from services.chassis.auth import Access, Role, current, only
 from services.chassis.problems import MEDIA_TYPE
 from services.chassis.runtime import Runtime
 from services.chassis.web import create_app
-from services.gateway import api_imports, api_sources
+from services.gateway import api_imports, api_letters, api_letters_bulk, api_sources
 from services.gateway.gate import Gate
 from services.gateway.imports.run import Importer
+from services.gateway.letters.carry import Carrier
 from services.gateway.reading import BATCH, STRUCTURED
 from services.gateway.registry import SourceVerifier
 from services.gateway.settings import GatewaySettings
 
 EVENTS: Final = ("POST", "/events")
-ACCESS: Final[Access] = {EVENTS: only(Role.SYSTEM), **api_sources.ACCESS, **api_imports.ACCESS}
+ACCESS: Final[Access] = {
+    EVENTS: only(Role.SYSTEM),
+    **api_sources.ACCESS,
+    **api_imports.ACCESS,
+    **api_letters.ACCESS,
+    **api_letters_bulk.ACCESS,
+}
 router = APIRouter()
 
 
-def build(runtime: Runtime, gate: Gate, importer: Importer, settings: GatewaySettings) -> FastAPI:
+def build(runtime: Runtime, gate: Gate, importer: Importer, carrier: Carrier, settings: GatewaySettings) -> FastAPI:
     """The gateway's HTTP application on an open runtime."""
     verifier = SourceVerifier(runtime.settings)
     verifier.registry = gate.registry
     app = create_app(
         runtime.settings,
-        routers=[router, api_sources.router, api_imports.router],
+        routers=[router, api_sources.router, api_imports.router, api_letters.router, api_letters_bulk.router],
         access=ACCESS,
         health=runtime.health,
         metrics=runtime.metrics,
@@ -40,7 +47,7 @@ def build(runtime: Runtime, gate: Gate, importer: Importer, settings: GatewaySet
         verifier=verifier,
         larger={api_imports.LARGER: settings.gateway_import_bytes},
     )
-    app.state.importer = importer
+    app.state.importer, app.state.carrier = importer, carrier
     app.state.db, app.state.gate, app.state.registry = runtime.db, gate, gate.registry
     return app
 
@@ -99,6 +106,7 @@ _SAID: Final = {
     400: "No JSON, no list of events, or an attribute is missing.",
     401: "No token, or one that is not known.",
     403: "The token may not send events, or not of this source or type.",
+    408: "The request did not come whole in time.",
     413: "The request, or the event, is too large.",
     415: "Neither a CloudEvent nor a list of them.",
     422: "The event is refused.",

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from aiokafka import AIOKafkaProducer
 
-from contracts.registry import produced_by
 from services.chassis.producer import producer
 from services.chassis.runtime import Runtime
+from services.chassis.security import kafka_options
 from services.gateway.admission import Admission
 from services.gateway.api import build
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
 from services.gateway.imports.folder import Folder, Rules
 from services.gateway.imports.run import Importer
+from services.gateway.letters.carry import Carrier
+from services.gateway.letters.read import LetterReader
 from services.gateway.metrics import GatewayMetrics
+from services.gateway.model.scope import INTAKE
 from services.gateway.registry import Registry
 from services.gateway.sender import Sender
 from services.gateway.settings import GatewaySettings
@@ -31,8 +34,8 @@ def gate_of(runtime: Runtime, settings: GatewaySettings) -> Gate:
             metadata_max_age_ms=settings.kafka_metadata_max_age_ms,
         )
 
-    sender = Sender(connect, metrics, [topic.name for topic in produced_by("gateway")])
-    runtime.health.add("kafka", sender.answers)
+    sender = Sender(connect, metrics, list(INTAKE))
+    runtime.health.add("sender", sender.answers)
     return Gate(
         sender,
         Admission(sender, metrics, most=settings.gateway_held_bytes, slow_ms=settings.gateway_slow_ms),
@@ -70,10 +73,26 @@ def folders_of(runtime: Runtime, settings: GatewaySettings, gate: Gate, importer
     return [Folder(top, runtime.db, runtime.leases, gate.registry, importer, gate.metrics, rules)]
 
 
+def clinic_of(runtime: Runtime, settings: GatewaySettings, gate: Gate) -> tuple[LetterReader, Carrier]:
+    """What reads dead letters, and what sends them again; workers, to be stopped before the sender."""
+    carrier = Carrier(
+        runtime.db,
+        runtime.leases,
+        gate.sender,
+        gate.metrics,
+        every=settings.gateway_sources_seconds,
+        days=settings.gateway_letter_days,
+    )
+    reader = LetterReader(runtime.db, runtime.leases, kafka_options(settings), gate.metrics)
+    return reader, carrier
+
+
 async def serve(settings: GatewaySettings) -> None:
     """Serve until told to stop."""
     runtime = await Runtime.open(gateway_service(), settings)
     gate = gate_of(runtime, settings)
     importer = importer_of(runtime, settings, gate)
     folders = folders_of(runtime, settings, gate, importer)
-    await runtime.run(build(runtime, gate, importer, settings), [*folders, importer, gate.sender, gate.registry])
+    reader, carrier = clinic_of(runtime, settings, gate)
+    app = build(runtime, gate, importer, carrier, settings)
+    await runtime.run(app, [*folders, reader, carrier, importer, gate.sender, gate.registry])

@@ -24,6 +24,7 @@ from services.gateway.registry import Known, Registry, now_ms
 from services.gateway.sender import Sender, Word
 
 ANY: Final = Scope()
+BODY_SECONDS: Final = 60.0  # in which a request has to come whole
 # The answer to a single event that is refused, where it is another than 422.
 STATUS: Final = {
     "malformed_json": 400,
@@ -58,7 +59,7 @@ class Gate:
         mode = mode_of(headers)
         hold = self.admission.enter()
         try:
-            body = await _body(headers, chunks, hold)
+            body = await self._body(headers, chunks, hold)
             now = datetime.now(UTC)
             found = read(mode, headers, body, known.scope if known is not None else ANY, now, self.most)
             del body
@@ -70,6 +71,15 @@ class Gate:
         verdicts = _verdicts(found, words)
         self._count(known, found, verdicts, now)
         return _answer(mode, verdicts, request_id)
+
+    async def _body(self, headers: Headers, chunks: AsyncIterator[bytes], hold: Hold) -> bytes:
+        """The whole body. Who lets it trickle holds room that others wait for. Raises Problem 408."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return await _body(headers, chunks, hold)
+        except TimeoutError:
+            detail = f"The request has not come whole within {BODY_SECONDS:g} s; send fewer events at a time."
+            raise Problem(408, "too_slow", detail, headers={"Connection": "close"}) from None
 
     def _within_quota(self, known: Known | None) -> None:
         if known is None or known.bucket is None:

@@ -51,9 +51,30 @@ class GatewayMetrics(MetricSet):
             "rapport_gateway_folder_troubles",
             "Files and folders that could not be read or put away at the last look; they are tried again.",
         )
+        self._clinic()
         self.source_silence = self.gauge(
             "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
         )
         self.source_silent = self.gauge(
             "rapport_gateway_source_silent", "1 while a source is silent beyond its usual gap.", ("source",)
+        )
+
+    def _clinic(self) -> None:
+        self.letters = self.counter(
+            "rapport_gateway_letters_total",
+            "Dead letters by what became of them (new, again: refused once more; sent, taken).",
+            ("fate",),
+        )
+        self.letters_open = self.gauge(
+            "rapport_gateway_letters_open",
+            "Dead letters with which somebody has to do something.",
+            ("service", "reason"),
+        )
+        self.letters_oldest = self.gauge(
+            "rapport_gateway_letters_oldest_seconds", "Age of the oldest of these, in seconds.", ("service",)
+        )
+        self.letters_expired = self.counter(
+            "rapport_gateway_letters_expired_total",
+            "Dead letters removed because nobody has touched them for so long, by their state.",
+            ("state",),
         )

@@ -53,6 +53,12 @@ class GatewaySettings(Settings):
         unit="days",
         ge=1,
     )
+    gateway_letter_days: int = setting(
+        90,
+        "How long a dead letter with which nothing is done stays in the clinic; its service keeps it in any case.",
+        unit="days",
+        ge=1,
+    )
     gateway_imports_waiting: int = setting(
         50, "Imports of a source that wait; one more is answered 429.", unit="imports", ge=1
     )

@@ -1,4 +1,4 @@
-"""Documents of the gateway: its sources, and when each was heard; those of imports are in `imports/store.py`."""
+"""Documents of the gateway: its sources, and when each was heard; others in `imports/store.py`, `letters/store.py`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import msgspec
 
 from services.chassis.mongo import Collection, Database, find, from_doc, to_doc
 from services.gateway.imports import store as imports
+from services.gateway.letters import many
+from services.gateway.letters import store as letters
 from services.gateway.model.silence import Heard
 
 SOURCES = Collection("sources")
 HEARD = Collection("heard")
-COLLECTIONS = (SOURCES, HEARD, *imports.COLLECTIONS)
+COLLECTIONS = (SOURCES, HEARD, *imports.COLLECTIONS, *letters.COLLECTIONS, many.BULKS)
 ALL = 1_000  # sources that a company has at most
 
 

@@ -79,6 +79,7 @@ async def test_no_token_is_401_without_an_error_name(settings: Settings, header:
         ({"exp": 1_000_000_000}, "run out"),
         ({"exp": None}, "damaged or incomplete"),
         ({"sub": None}, "damaged or incomplete"),
+        ({"sub": ""}, "does not say whose"),
         ({"aud": None}, "damaged or incomplete"),
         ({"aud": "another"}, "for another system"),
         ({"iss": "https://evil.example"}, "issued by someone else"),

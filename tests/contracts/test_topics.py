@@ -26,7 +26,7 @@ def test_a_topic_file_says_everything_and_nothing_else(path: Path) -> None:
     topic = load_topic(path.read_text("utf-8"))
     assert topic.name == f"rapport.{path.stem}"
     assert topic.purpose.strip()
-    assert topic.owner in {"profiles", "alerts"}
+    assert topic.owner in {"profiles", "alerts", "gateway"}
     assert topic.producers
     assert topic.retention_ms in {-1, 30 * 86_400_000}
     assert topic.partitions == 8

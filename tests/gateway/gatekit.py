@@ -15,13 +15,13 @@ from aiokafka.structs import ConsumerRecord
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from contracts.registry import TOPICS, produced_by
+from contracts.registry import TOPICS, Topic, consumed_by, produced_by
 from services.chassis.auth import Role
 from services.chassis.runtime import Runtime
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from services.gateway.api import build
-from services.gateway.app import folders_of, gate_of, importer_of
+from services.gateway.app import clinic_of, folders_of, gate_of, importer_of
 from services.gateway.gate import Gate
 from services.gateway.handlers import gateway_service
 from services.gateway.reading import BATCH, STRUCTURED
@@ -63,7 +63,8 @@ class House:
         self.issuer = LocalIssuer(settings)
         self.issuer.ensure()
         self.importer = importer_of(runtime, settings, gate)
-        self.app: FastAPI = build(runtime, gate, self.importer, settings)
+        self.reader, self.carrier = clinic_of(runtime, settings, gate)
+        self.app: FastAPI = build(runtime, gate, self.importer, self.carrier, settings)
 
     def client(self, *roles: Role, person: str = "erp", token: str | None = None) -> httpx.AsyncClient:
         """A caller with a token of those roles, or with a token of a source."""
@@ -106,10 +107,15 @@ class House:
         return name, made.json()["token"]
 
 
+def topics() -> list[Topic]:
+    """Those that a gateway writes and reads."""
+    return [TOPICS[name] for name in {topic.name for topic in (*produced_by("gateway"), *consumed_by("gateway"))}]
+
+
 @asynccontextmanager
-async def house(kafka: str, mongo: str, home: Path, **settings: Any) -> AsyncIterator[House]:
-    """A gateway on a database of its own, which goes at the end."""
-    await apply_topics({"bootstrap_servers": kafka}, [TOPICS[topic.name] for topic in produced_by("gateway")])
+async def house(kafka: str, mongo: str, home: Path, *, clinic: bool = False, **settings: Any) -> AsyncIterator[House]:
+    """A gateway on a database of its own, which goes at the end; with its `clinic` at work, if that is wanted."""
+    await apply_topics({"bootstrap_servers": kafka}, topics())
     told = GatewaySettings(
         kafka_bootstrap=kafka,
         mongo_uri=SecretStr(mongo),
@@ -121,18 +127,16 @@ async def house(kafka: str, mongo: str, home: Path, **settings: Any) -> AsyncIte
     gate = gate_of(runtime, told)
     working = [asyncio.create_task(gate.sender.run()), asyncio.create_task(gate.registry.run())]
     opened = House(runtime, gate, told)
-    importing = asyncio.create_task(opened.importer.run())
     folders = folders_of(runtime, told, gate, opened.importer)
-    watching = [asyncio.create_task(folder.run()) for folder in folders]
+    beside = [*folders, opened.importer, *((opened.reader, opened.carrier) if clinic else ())]
+    running = [asyncio.create_task(one.run()) for one in beside]
     try:
         await until(lambda: gate.sender.ready or any(task.done() for task in working), "the broker to be reached")
         yield opened
     finally:
-        for folder in folders:
-            await folder.stop()
-        await asyncio.gather(*watching)
-        await opened.importer.stop()
-        await importing
+        for one in beside:
+            await one.stop()
+        await asyncio.gather(*running)
         await gate.sender.stop()
         await gate.registry.stop()
         await asyncio.gather(*working)

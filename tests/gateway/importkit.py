@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from contracts.registry import TOPICS, produced_by
 from deploy.local import ports
 from deploy.local.stack import Stack
 from services.chassis.auth import Role
@@ -23,7 +22,7 @@ from services.chassis.mongo import connect
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from services.gateway.settings import GatewaySettings
-from tests.gateway.gatekit import House
+from tests.gateway.gatekit import House, topics
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -107,7 +106,7 @@ async def lives(client: httpx.AsyncClient) -> bool:
 @asynccontextmanager
 async def own_settings(stack: Stack, home: Path) -> AsyncIterator[GatewaySettings]:
     """Settings of a gateway with a port and a database of its own, which goes at the end."""
-    await apply_topics({"bootstrap_servers": stack.kafka}, [TOPICS[topic.name] for topic in produced_by("gateway")])
+    await apply_topics({"bootstrap_servers": stack.kafka}, topics())
     told = GatewaySettings(
         kafka_bootstrap=stack.kafka,
         mongo_uri=SecretStr(stack.mongo),

@@ -21,7 +21,8 @@ TITLES: Final = 30  # rows among which the headings are looked for
 COLUMNS: Final = 500  # of a file at most
 SAMPLE: Final = 20_000  # rows whose amounts show what sets decimals off
 _AMOUNTS: Final = ("amount", "rate")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# With the wide forms, which spreadsheets in Chinese take for the same.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Form = Literal["csv", "xlsx", "jsonl"]
 
 

@@ -140,21 +140,23 @@ class _Pushed:
 
 def _quoted(number: int, line: str, delimiter: str, source: _Pushed) -> Line:
     """A row with quotes, which may go on over line breaks. Where they are never closed the line stands alone."""
-    taken = [line]
-    numbered: list[tuple[int, str]] = []
-    while True:
-        try:
-            (cells,) = csv.reader(["".join(taken)], delimiter=delimiter, strict=True)
-        except (csv.Error, ValueError) as error:
-            following = next(source, None) if "unexpected end" in str(error) else None
-            if following is None or len(taken) >= LONGEST_RECORD or sum(map(len, taken)) > LONGEST_LINE:
-                source.back = [*source.back, *([following] if following else []), *reversed(numbered)]
-                wrong = Refused("bad_quotes", "the quotes are not closed where they are opened; expected pairs")
-                return Line(number, line.rstrip("\r\n").split(delimiter), wrong)
-            numbered.append(following)
-            taken.append(following[1])
-        else:
-            return _sound(number, cells)
+    following: list[tuple[int, str]] = []
+
+    def whole() -> Iterator[str]:
+        """The row's lines, as the reader asks for them: each is looked at once."""
+        yield line
+        size = len(line)
+        while len(following) < LONGEST_RECORD and size <= LONGEST_LINE and (more := next(source, None)) is not None:
+            following.append(more)
+            size += len(more[1])
+            yield more[1]
+
+    try:
+        return _sound(number, next(csv.reader(whole(), delimiter=delimiter, strict=True)))
+    except (csv.Error, ValueError):
+        source.back += reversed(following)
+    wrong = Refused("bad_quotes", "the quotes are not closed where they are opened; expected pairs")
+    return Line(number, line.rstrip("\r\n").split(delimiter), wrong)
 
 
 def _sound(number: int, cells: list[str]) -> Line:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import IO, Any, Final
+from xml.etree import ElementTree
 
 from openpyxl import load_workbook
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
@@ -19,7 +20,12 @@ from contracts.refusal import Refused
 from services.gateway.imports.texts import Line
 
 UNPACKED: Final = 2_000_000_000  # bytes of a workbook as XML; what is more is no honest table
+PART: Final = 30_000_000  # bytes of a part beside sheets and texts (styles, names): they are read whole
+ROW: Final = 50_000_000  # bytes of a row as XML, or of what stands before or behind the rows
+ROWS: Final = 1_048_576  # of a sheet; a higher number is no row of a spreadsheet
+CELLS: Final = 60_000_000  # of a sheet, with the empty ones before others
 SHARED: Final = 200_000_000  # bytes of texts that a workbook keeps apart from its sheets; they lie in memory
+_KINDS: Final = "[Content_Types].xml"
 _DIGITS: Final = ".15g"  # a spreadsheet keeps 15 digits of a number, and what follows is the binary fraction's
 _WIDEST: Final = 15
 # What the library raises over broken archives and broken XML (a ParseError is a SyntaxError).
@@ -34,14 +40,62 @@ def opened(file: IO[bytes]) -> Workbook:
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as packed:
-            sizes = {one.filename: one.file_size for one in packed.infolist()}
-        if sum(sizes.values()) > UNPACKED or sizes.get("xl/sharedStrings.xml", 0) > SHARED:
-            raise Refused("too_large", "the workbook is too large once unpacked; expected less (CSV has no such limit)")
+            _check_sizes(packed)
         return load_workbook(file, read_only=True, data_only=True)
     except Refused:
         raise
     except _BROKEN as error:
         raise _unreadable(error) from None
+
+
+def _check_sizes(packed: zipfile.ZipFile) -> None:
+    """Raises Refused `too_large`: of what an archive unpacks to, most is read whole."""
+    sizes = {one.filename: one.file_size for one in packed.infolist()}
+    kinds = _kinds(packed, sizes.get(_KINDS, 0))
+    for name, size in sizes.items():
+        kind = kinds.get(name, "")
+        sheet = kind.endswith(".worksheet+xml") or (not kind and name.startswith("xl/worksheets/"))
+        most = UNPACKED if sheet else SHARED if kind.endswith(".sharedStrings+xml") else PART
+        if size > most and (kind or name.endswith((".xml", ".rels"))):
+            raise _too_large()
+    if sum(sizes.values()) > UNPACKED:
+        raise _too_large()
+
+
+def _kinds(packed: zipfile.ZipFile, size: int) -> dict[str, str]:
+    """What each part of the archive is, as it says itself."""
+    if size > PART:
+        raise _too_large()
+    stated = ElementTree.fromstring(packed.read(_KINDS))  # noqa: S314 - expat bounds what entities grow to
+    return {one.get("PartName", "").lstrip("/"): one.get("ContentType", "") for one in stated}
+
+
+def _too_large() -> Refused:
+    return Refused("too_large", "the workbook is too large once unpacked; expected less (CSV has no such limit)")
+
+
+class _Guarded:
+    """A sheet's XML as it is unpacked, which breaks off where no row comes to its end: a row is read whole. Whoever
+    gets a row sets `since` to 0.
+    """
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source = source
+        self.since = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """See `IO`. Raises ValueError where a row is too long."""
+        piece = self._source.read(size)
+        self.since += len(piece)
+        if self.since > ROW:
+            raise ValueError("a row without end")
+        return piece
+
+    def __enter__(self) -> _Guarded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.close()
 
 
 def sheets(book: Workbook) -> list[str]:
@@ -56,18 +110,37 @@ def since_1904(book: Workbook) -> bool:
 
 def records(book: Workbook, sheet: str) -> Iterator[Line]:
     """The rows of a sheet, empty ones left out. Raises Refused `unreadable_workbook`."""
-    found = book[sheet]
+    found, guards = book[sheet], list[_Guarded]()
     if isinstance(found, ReadOnlyWorksheet):
         found.reset_dimensions()  # what a file says of its size may be wrong, and would cut it off
+        _guard(found, guards)
+    width = 0
     try:
         for number, row in enumerate(found.iter_rows(values_only=True), start=1):
+            for one in guards:
+                one.since = 0
+            width += len(row)
+            if number > ROWS or width > CELLS:
+                raise _too_large()
             cells = [_text(value) for value in row]
             while cells and not cells[-1].strip():
                 cells.pop()
             if cells:
                 yield Line(number, cells)
+    except Refused:
+        raise
     except _BROKEN as error:
         raise _unreadable(error) from None
+
+
+def _guard(sheet: ReadOnlyWorksheet, guards: list[_Guarded]) -> None:
+    source = sheet._get_source  # the only way in between
+
+    def guarded() -> _Guarded:
+        guards.append(_Guarded(source()))
+        return guards[-1]
+
+    sheet._get_source = guarded
 
 
 def _unreadable(error: Exception) -> Refused:

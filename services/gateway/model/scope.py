@@ -8,10 +8,11 @@ import msgspec
 
 from contracts.attributes import Attributes
 from contracts.refusal import Refused
-from contracts.registry import TOPICS, model_of, produced_by, topic_of
+from contracts.registry import TOPICS, Topic, model_of, produced_by, topic_of
 
 # What other systems say; the services' own words have no other door than their own.
-TAKEN: frozenset[str] = frozenset(name for topic in produced_by("gateway") for name in topic.events)
+INTAKE: dict[str, Topic] = {topic.name: topic for topic in produced_by("gateway") if topic.kind == "intake"}
+TAKEN: frozenset[str] = frozenset(name for topic in INTAKE.values() for name in topic.events)
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ def types_of(takes: Iterable[str]) -> frozenset[str]:
     for name in takes:
         events = TOPICS[name].events if name in TOPICS else [name]
         if not TAKEN.issuperset(events) or not events:
-            topics = ", ".join(topic.name for topic in produced_by("gateway"))
+            topics = ", ".join(INTAKE)
             raise Refused("unknown_type", f"{name[:128]!r} cannot be granted; expected {topics}, or types in them")
         found.update(events)
     return frozenset(found)
@@ -67,7 +68,7 @@ def _not_taken(event_type: str) -> None:
     raise Refused(
         "not_intake",
         f"{event_type} is said in {topic_of(event_type)} by a service of the suite itself; expected a type of "
-        f"{', '.join(topic.name for topic in produced_by('gateway'))}",
+        f"{', '.join(INTAKE)}",
         "type",
     )
 
