@@ -9,6 +9,7 @@ from contracts.envelope import Event
 from contracts.events import alerts, lifecycle, profiles, settings, staff, trade
 from contracts.payload import Payload
 from services.alerts import decided
+from services.alerts.folds.balances import balance_stated, documents
 from services.alerts.folds.books import (
     BOOKS,
     NEEDS,
@@ -74,6 +75,7 @@ def alerts_service(rules: Rules) -> Service:
         trade.DebtWrittenOff: partial(document, kind="write_off"),
         trade.PaymentApplied: payment_applied,
         trade.PaymentReversed: payment_reversed,
+        trade.BalanceStated: balance_stated,
         **BOUGHT,
         **ORDERED,
         lifecycle.OwnerChanged: owner_changed,
@@ -81,7 +83,7 @@ def alerts_service(rules: Rules) -> Service:
         lifecycle.ProfileErased: profile_erased,
         settings.CalendarSet: calendar_set,
     }
-    needed = NEEDS | PURCHASES_NEEDED
+    needed = NEEDS | PURCHASES_NEEDED | {trade.BalanceStated: documents}
     for payload, fold in folds.items():
         service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(fold, rules))
     service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))

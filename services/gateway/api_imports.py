@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -18,10 +16,12 @@ from services.chassis.auth import Access, Caller, CurrentCaller, Role, only
 from services.chassis.mongo import Database
 from services.chassis.pages import Page, WantedPage, Window
 from services.chassis.problems import MEDIA_TYPE, Problem, missing
+from services.chassis.sheets import MARK, attached, lines
+from services.chassis.sheets import MEDIA_TYPE as CSV
 from services.gateway.api_sources import Sources, Stored
 from services.gateway.imports import arrive, store
 from services.gateway.imports.arrive import Sent
-from services.gateway.imports.files import Wishes, harmless
+from services.gateway.imports.files import Wishes
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
 from services.gateway.imports.undo import can_be_undone
@@ -212,8 +212,8 @@ async def download_refused(id: Id, db: Stored, registry: Sources, caller: Curren
     cells that a spreadsheet would take for a formula stands an apostrophe, which the import takes off again.
     """
     one = await _found(db, id, caller, registry)
-    headers = {"Content-Disposition": f'attachment; filename="refused-{one.kind}-{one.id}.csv"'}
-    return StreamingResponse(_refused_csv(db, one), media_type="text/csv; charset=utf-8", headers=headers)
+    headers = attached(f"refused-{one.kind}-{one.id}.csv")
+    return StreamingResponse(_refused_csv(db, one), media_type=CSV, headers=headers)
 
 
 async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]:
@@ -225,18 +225,11 @@ async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]
 
 
 async def _refused_csv(db: Database, one: Import) -> AsyncIterator[bytes]:
-    # Excel takes UTF-8 for what it is only behind a byte order mark.
-    yield b"\xef\xbb\xbf" + _csv([[*one.format.headings, *_REASONS]])
+    yield MARK + lines([[*one.format.headings, *_REASONS]])
     after = 0
     while found := await store.refused(db, one.id, after, _ROWS):
-        yield _csv([[*row.cells, str(row.line), row.column or "", row.message] for row in found])
+        yield lines([[*row.cells, str(row.line), row.column or "", row.message] for row in found])
         after = found[-1].line
-
-
-def _csv(rows: list[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
-    return text.getvalue().encode()
 
 
 def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:

@@ -16,7 +16,8 @@ from contracts.refusal import Refused
 from services.gateway.imports import files
 from services.gateway.imports.arrive import Sent, _import
 from services.gateway.imports.batch import Reader
-from services.gateway.imports.files import Format, Wishes, harmless, rows, survey
+from services.chassis.sheets import harmless
+from services.gateway.imports.files import Format, Wishes, rows, survey
 from services.gateway.imports.texts import Line
 from services.gateway.model.kinds import KINDS
 from services.gateway.model.scope import Scope

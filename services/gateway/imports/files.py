@@ -9,6 +9,7 @@ from typing import IO, Final, Literal, NamedTuple
 import msgspec
 
 from contracts.refusal import Refused
+from services.chassis.sheets import restored
 from services.gateway.imports import texts, workbook
 from services.gateway.imports.texts import Line
 from services.gateway.model import cells
@@ -21,7 +22,6 @@ TITLES: Final = 30  # rows among which the headings are looked for
 COLUMNS: Final = 500  # of a file at most
 SAMPLE: Final = 20_000  # rows whose amounts show what sets decimals off
 _AMOUNTS: Final = ("amount", "rate")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 Form = Literal["csv", "xlsx", "jsonl"]
 
 
@@ -139,7 +139,7 @@ def _below(found: Iterator[Line], known: Format) -> Iterator[Line]:
         if wrong is None and any(cell.strip() for cell in more):
             said = f"has {len(line.cells)} cells; expected {width} as there are headings (is a separator in a text?)"
             wrong = Refused("bad_row", said)
-        kept = [_restored(cell) for cell in (own if not more or wrong is None else line.cells)]
+        kept = [restored(cell) for cell in (own if not more or wrong is None else line.cells)]
         if not _can_be_written(kept):
             kept = [cell.encode(errors="replace").decode() for cell in kept]
             wrong = wrong or Refused("damaged_text", "holds halves of characters; expected whole ones")
@@ -168,15 +168,6 @@ def is_total(line: Line, named: Mapping[str, str], kind: Kind) -> bool:
     required = [named[column.name] for column in kind.columns if column.required and column.name in named]
     empty = sum(not cell.strip() for cell in required)
     return empty > 1 and any(cell.strip().rstrip(":：").lower() in TOTALS for cell in line.cells)
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `rows` takes the apostrophe off again."""
-    return "'" + cell if cell.startswith(_FORMULA) else cell
-
-
-def _restored(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
 def _of_csv(file: IO[bytes], kind: Kind, wishes: Wishes) -> Format:
