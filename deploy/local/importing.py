@@ -28,7 +28,7 @@ TIMEOUT: Final = 300.0  # seconds; a long file is looked at as a whole before it
 
 
 def import_file(
-    kind: Annotated[str, typer.Argument(help="customers, invoices, settlements or purchases.")],
+    kind: Annotated[str, typer.Argument(help="customers, invoices, settlements, purchases or balances.")],
     file: Annotated[Path, typer.Argument(help="CSV, XLSX or JSON lines, as it is.", exists=True, dir_okay=False)],
     source: Annotated[str, typer.Option(help="As whom the rows are said, such as erp/shanghai.")],
     preview: Annotated[bool, typer.Option("--preview", help="Send nothing; show what would be sent.")] = False,

@@ -97,8 +97,8 @@ async def import_file(
     registry: Sources,
     importer: Imports,
 ) -> Response:
-    """Send a file of customers, invoices, settlements or purchases as it is: CSV, XLSX or JSON lines, with headings.
-    Its rows become events of `source` under ids of the import, so that nothing counts twice.
+    """Send a file of customers, invoices, settlements, purchases or balances as it is: CSV, XLSX or JSON lines, with
+    headings. Its rows become events of `source` under ids of the import, so that nothing counts twice.
     """
     if kind not in KINDS:
         raise Problem(404, "unknown_kind", f"There are no imports of {kind[:64]!r}; there are {', '.join(KINDS)}.")

@@ -21,7 +21,7 @@ from services.gateway.model.kinds import Kind
 TITLES: Final = 30  # rows among which the headings are looked for
 COLUMNS: Final = 500  # of a file at most
 SAMPLE: Final = 20_000  # rows whose amounts show what sets decimals off
-_AMOUNTS: Final = ("amount", "rate")
+_AMOUNTS: Final = ("amount", "open", "rate")
 Form = Literal["csv", "xlsx", "jsonl"]
 
 
@@ -223,9 +223,10 @@ def _matched(made: Format, headed: Headed, kind: Kind, wishes: Wishes) -> Format
 
 
 def _unit(headings: Sequence[str], places: Mapping[str, int]) -> str | None:
-    if "amount" not in places:
+    column = next((name for name in _AMOUNTS[:2] if name in places), None)
+    if column is None:
         return None
-    found = unit(headings[places["amount"]][:LONGEST])
+    found = unit(headings[places[column]][:LONGEST])
     return UNITS.get(cells.plain(found[1]).lower()) if found else None
 
 

@@ -6,7 +6,7 @@ told as the column in which it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,7 +16,14 @@ from contracts.attributes import Attributes, read_attributes
 from contracts.envelope import check_said
 from contracts.events.customers import CustomerRegistered
 from contracts.events.sales import PurchaseMade
-from contracts.events.trade import CreditNoteIssued, DebtWrittenOff, InvoiceDisputed, InvoiceIssued, PaymentReceived
+from contracts.events.trade import (
+    BalanceStated,
+    CreditNoteIssued,
+    DebtWrittenOff,
+    InvoiceDisputed,
+    InvoiceIssued,
+    PaymentReceived,
+)
 from contracts.money import minor_units
 from contracts.refusal import Refused
 from services.gateway.model import cells, headings
@@ -135,13 +142,17 @@ class Fact(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of file. `fields` says which column the places in its events come from."""
+    """A kind of file. `fields` says which column the places in its events come from. Rows one below the other that are
+    alike in the columns `together` make one event, with a list of them under the name `listed`.
+    """
 
     name: str
     columns: tuple[Column, ...]
     types: frozenset[str]
     read: Callable[[Row], Iterable[tuple[str, str, Data]]]
     fields: Mapping[str, str]
+    together: tuple[str, ...] = ()
+    listed: str = ""
 
     def facts(self, row: Row) -> list[Fact]:
         """The events of a row. Raises Refused `bad_cell`, `cell_missing`, whose field is the column."""
@@ -150,6 +161,15 @@ class Kind(NamedTuple):
             Fact(suffix, event_type, subject, _json.encode({name: value for name, value in data.items() if value}))
             for suffix, event_type, data in self.read(row)
         ]
+
+    def joined(self, facts: Sequence[Fact]) -> Fact:
+        """The one event of rows that belong together, from those that each of them would be."""
+        first = facts[0]
+        if len(facts) == 1:
+            return first
+        data = [msgspec.json.decode(fact.data, type=Data) for fact in facts]
+        listed = [part for one in data for part in one[self.listed]]
+        return first._replace(data=_json.encode(data[0] | {self.listed: listed}))
 
     def column_of(self, field: str | None) -> str | None:
         """The column that a place (`$.total.amount`, an attribute, or a column itself) is about."""
@@ -247,6 +267,11 @@ def _purchase(row: Row) -> Iterable[tuple[str, str, Data]]:
     yield "", PurchaseMade.TYPE, data | more
 
 
+def _balance(row: Row) -> Iterable[tuple[str, str, Data]]:
+    data = {"as_of": row.day("as_of"), "open": [row.money("open")], "company": row.optional("company")}
+    yield "", BalanceStated.TYPE, data
+
+
 _CUSTOMER_FIELDS: Final = {name.name: name.name for name in headings.CUSTOMERS}
 KINDS: Final[Mapping[str, Kind]] = {
     "customers": Kind(
@@ -304,5 +329,20 @@ KINDS: Final[Mapping[str, Kind]] = {
             "company": "company",
             "currency": "currency",
         },
+    ),
+    "balances": Kind(
+        "balances",
+        headings.BALANCES,
+        frozenset({BalanceStated.TYPE}),
+        _balance,
+        {
+            "subject": "customer",
+            "as_of": "as_of",
+            "open": "open",
+            "company": "company",
+            "currency": "currency",
+        },
+        together=("customer", "as_of", "company"),
+        listed="open",
     ),
 }
