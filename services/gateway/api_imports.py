@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from contracts.attributes import read_history
 from contracts.refusal import Refused
 from services.chassis.auth import Access, Caller, CurrentCaller, Role, only
 from services.chassis.mongo import Database
@@ -245,6 +246,7 @@ def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:
         made_by=caller.subject,
         owner=known.source.name if known is not None else None,
         wishes=_wishes(asked),
+        history=_history(asked),
     )
 
 
@@ -255,6 +257,16 @@ def _check_scope(kind: str, source: str, scope: Scope) -> None:
     if scope.types is not None and not KINDS[kind].types <= scope.types:
         lacking = ", ".join(sorted(KINDS[kind].types - scope.types))
         raise Problem(403, "type_not_granted", f"The token's source may not send {lacking}; an admin can grant it.")
+
+
+def _history(asked: Asked) -> str | None:
+    if asked.history is None:
+        return None
+    try:
+        read_history(asked.history.isoformat(), _now())
+    except Refused as why:
+        raise Problem(422, "bad_history", f"{why.message}.") from None
+    return asked.history.isoformat()
 
 
 def _wishes(asked: Asked) -> Wishes:

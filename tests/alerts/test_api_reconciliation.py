@@ -72,7 +72,7 @@ async def test_a_difference_has_a_size_by_currency_and_a_hint_where_to_look(one:
             "difference": money("-5.00", "USD"),
         },
     ]
-    assert [(hint["kind"], hint["document"]) for hint in shown["hints"]][0] == ("not_in_books", "B")
+    assert next((hint["kind"], hint["document"]) for hint in shown["hints"]) == ("not_in_books", "B")
     assert page["sums"]["statements"] == page["sums"]["out_of_balance"] == 1
     assert [(row["currency"], row["apart"]["amount"]) for row in page["sums"]["currencies"]] == [
         ("CNY", "250.00"),

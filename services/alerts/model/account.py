@@ -31,7 +31,7 @@ class Grace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
     place. `owed` and `ordered` are running sums over his documents (see model/credit.py), `stated` is what the books
-    say he owes beside what we have (model/balance.py).
+    say he owes beside what we have (model/balance.py). `cutover` is the day of cut-over of the last load of his past.
     """
 
     name: str = ""
@@ -43,6 +43,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owed: tuple[Sum, ...] = ()
     ordered: tuple[Sum, ...] = ()
     stated: tuple[Stated, ...] = ()
+    cutover: date | None = None
 
 
 def with_owner(account: Account, owned: Owned) -> Account:

@@ -29,7 +29,9 @@ LOOKED_AT: Final = 1_000  # rows of a preview
 
 @dataclass(frozen=True)
 class Sent:
-    """What a caller says of his file. `owner` is the registered source that he is, if he is one."""
+    """What a caller says of his file. `owner` is the registered source that he is, if he is one; `history` the day of
+    cut-over (ISO 8601), where the file is of the past.
+    """
 
     kind: str
     source: str
@@ -37,6 +39,7 @@ class Sent:
     made_by: str
     owner: str | None
     wishes: Wishes
+    history: str | None = None
 
 
 @dataclass(frozen=True)
@@ -129,4 +132,5 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         made_by=sent.made_by,
         owner=sent.owner,
         format=known,
+        history=sent.history,
     )

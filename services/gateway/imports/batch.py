@@ -71,7 +71,7 @@ class Reader:
         made: list[Outgoing] = []
         for fact in facts:
             event_id = f"{self.one.id}/{number:07d}{fact.suffix}"
-            given = judge(self.kind, fact, self.one.source, event_id, self.said_at, now)
+            given = judge(self.kind, fact, self.one.source, event_id, self.said_at, now, self.one.history)
             self.scope.check(given)
             made.append(outgoing(len(made), given, fact.data))
         return made

@@ -46,7 +46,8 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
     `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
-    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more.
+    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more; `history`: it is of
+    the past, up to this day of cut-over.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     undone_line: int = 0
     undo_at: datetime | None = None
     undo_reason: str | None = None
+    history: str | None = None
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -179,8 +179,11 @@ class Kind(NamedTuple):
         return self.fields.get(parts[1] if len(parts) > 1 else parts[0])
 
 
-def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now: datetime) -> Attributes:
-    """The attributes of a fact that the contracts take. `said_at` is its time (ISO 8601), `now` the moment of sending.
+def judge(
+    kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now: datetime, history: str | None = None
+) -> Attributes:
+    """The attributes of a fact that the contracts take. `said_at` is its time (ISO 8601), `now` the moment of sending,
+    `history` the day of cut-over (ISO 8601) where it is of a load of the past.
 
     Raises Refused as the contracts do, with the column as its field.
     """
@@ -192,6 +195,8 @@ def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now:
         "ce_subject": fact.subject.encode(),
         "ce_time": said_at.encode(),
     }
+    if history is not None:
+        given["ce_history"] = history.encode()
     try:
         attributes, data = read_attributes(given, fact.data)
         check_said(attributes, data, now)
