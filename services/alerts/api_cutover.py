@@ -19,10 +19,8 @@ from services.chassis.sheets import MARK, MEDIA_TYPE, attached, lines
 from services.chassis.web import Audited, Auditing
 
 ACCESS: Final[Access] = {("GET", "/cutover"): BOOKKEEPERS, ("GET", "/cutover.csv"): BOOKKEEPERS}
-Day = Annotated[date, Query(description="The day of cut-over.")]
-Days = Annotated[
-    int, Query(description="How many days ahead, from that day or today, whichever is later.", ge=1, le=366)
-]
+Day = Annotated[date, Query(description="The day of cut-over.", ge=date(1980, 1, 1), le=date(2200, 1, 1))]
+Days = Annotated[int, Query(description="How many days, from that one or today, whichever is later.", ge=1, le=366)]
 router = APIRouter(tags=["cut-over"])
 
 

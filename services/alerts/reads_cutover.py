@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from services.chassis.aggregate import Part
 from services.chassis.mongo import Database, Doc, find, from_doc
 
 _SOME: Final = 500
+_Found = Callable[[Doc, Account, Rules, Span, dict[str, Alert]], Iterator[Coming]]
 
 
 async def stood(db: Database, day: date) -> AsyncIterator[list[Line]]:
@@ -50,11 +51,11 @@ async def stood(db: Database, day: date) -> AsyncIterator[list[Line]]:
 async def coming(db: Database, rules: Rules, span: Span) -> AsyncIterator[list[Line]]:
     """What somebody will be told of on the days of a span, if nothing happens until then."""
     due: Doc = {"due": {"$lt": rules.midnight(span.until)}}
-    for kind in (ITEMS, CREDIT, RHYTHMS):
+    kinds: tuple[tuple[Part[Any], _Found], ...] = ((ITEMS, _invoices), (CREDIT, _limits), (RHYTHMS, _rhythms))
+    for kind, found in kinds:
         async for rows in _some(db, kind, due):
             accounts = await _accounts(db, (row["s"] for row in rows))
-            found = {ITEMS: _invoices, CREDIT: _limits, RHYTHMS: _rhythms}[kind]
-            known = await _alerts(db, rows) if kind is ITEMS else {}
+            known = await _alerts(db, rows) if found is _invoices else {}
             yield [
                 _coming(row["s"], accounts.get(row["s"]) or Account(), one)
                 for row in rows
