@@ -40,7 +40,9 @@ class Line(NamedTuple):
     def cells(self) -> list[str | Decimal]:
         """In a table."""
         currency = self.amount.currency if self.amount is not None else ""
-        owed = Decimal(amount_text(self.amount.amount, currency)) if self.amount is not None else ""
+        owed: str | Decimal = ""
+        if self.amount is not None:
+            owed = Decimal(amount_text(self.amount.amount, currency))
         known = (self.rule, str(self.stage), self.customer, self.customer_name, self.owner_id, self.about, currency)
         part = "stands" if self.stood else "coming"
         return [part, self.day.isoformat(), *known, owed, "yes" if self.suppressed else ""]

@@ -14,7 +14,8 @@ from services.gateway.imports.files import by_column, is_total
 from services.gateway.imports.groups import Group
 from services.gateway.imports.store import Counts, Import, RefusedRow
 from services.gateway.imports.texts import Line
-from services.gateway.model.kinds import KINDS, Fact, Kind, Reading, Row, judge
+from services.gateway.model.kinds import KINDS, Fact, Kind, judge
+from services.gateway.model.rows import Reading, Row
 from services.gateway.model.scope import Scope
 from services.gateway.sender import Word
 
