@@ -180,7 +180,6 @@ def test_a_refold_tells_the_same_story_of_a_load_of_the_past(story: Story) -> No
         for n, fact in enumerate(story.facts)
     ]
     end: Told = told(Story(marked, story.steps))
-    assert end.desk.dead == []
     before, quiet = end.alerts, end.desk.every(NOTIFICATIONS, CUSTOMER)
     one = end.desk.refold(ACCOUNTS, CUSTOMER)
     assert one.said == [] and end.alerts == before

@@ -105,7 +105,7 @@ async def loaded(bus: Bus, gateway: House, customers: list[str], buyer: str) -> 
     async def all_stand() -> bool:
         bus.check()
         rows = await find(bus.running.runtime.db, "alerts", {"s": {"$in": [*customers, buyer]}})
-        return sum(row["state"]["alert"]["state"] == "raised" for row in rows) == OVERDUE + 1
+        return bool(sum(row["state"]["alert"]["state"] == "raised" for row in rows) == OVERDUE + 1)
 
     await until(all_stand, "the alerts of the past to stand", deadline_s=60)
     return files

@@ -78,7 +78,7 @@ async def test_balances_can_be_undone(gateway: House) -> None:
         assert (await client.post(f"/imports/{done['id']}/undo")).status_code == 202
 
     async def undone() -> bool:
-        return (await ask(gateway, f"/imports/{done['id']}")).json()["state"] == "undone"
+        return bool((await ask(gateway, f"/imports/{done['id']}")).json()["state"] == "undone")
 
     await until(undone, "the import to be undone", deadline_s=30)
     (_, withdrawn) = await data_of(gateway, customer)

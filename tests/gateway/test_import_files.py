@@ -164,9 +164,9 @@ def survives(content: bytes, kind: str) -> None:
         return
     reader = Reader(_import(Sent(kind, "erp", None, "me", None, Wishes()), known, len(content), "0" * 64, NOW), Scope())
     for group in grouped(iter(found), known, reader.kind):
-        events, refused = reader.read(group, NOW)
-        assert all(row.reason for row in refused)
-        assert not (events and refused), "rows of one event are taken or refused together"
+        events, bad = reader.read(group, NOW)
+        assert all(row.reason for row in bad)
+        assert not (events and bad), "rows of one event are taken or refused together"
 
 
 @given(st.sampled_from(HEADS), st.binary(max_size=400), st.sampled_from(sorted(KINDS)))
