@@ -129,6 +129,7 @@ def _headers(name: str) -> Document:
             "ce_subject": {**ids, "maxLength": MAX_ID, "description": "the party; also the record's key"},
             "ce_time": {"type": "string", "format": "date-time"},
             "ce_traceparent": {**_TEXT, "description": "W3C trace context"},
+            "ce_history": {**_TEXT, "format": "date", "description": "Of a load of the past: the day of cut-over"},
         },
     }
 

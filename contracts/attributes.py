@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Final, Literal
 
@@ -19,6 +19,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 SPEC_VERSION: Final = "1.0"
 _AHEAD: Final = timedelta(hours=24)
 _FIRST_YEAR: Final = 1980
+_CUT_OVER_AHEAD: Final = 92  # days; who loads his history earlier than that loads it again before it is needed
 _NAMES: Final = ("specversion", "id", "source", "type", "subject", "time")
 _plain_id: Final = re.compile(r"[A-Za-z0-9_./:-]{1,512}\Z").match  # most are such; the others are looked at closely
 _trace = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
@@ -29,7 +30,9 @@ _moment: Final = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Attributes(msgspec.Struct, frozen=True):
-    """What the envelope says, as texts."""
+    """What the envelope says, as texts. `history` marks a fact of a load of the past: the day of cut-over, before which
+    nobody is to be told of what follows from it.
+    """
 
     id: str
     source: str
@@ -37,6 +40,7 @@ class Attributes(msgspec.Struct, frozen=True):
     subject: str
     time: str
     traceparent: str | None = None
+    history: str | None = None
 
 
 class Whole(Attributes, frozen=True, kw_only=True):
@@ -59,6 +63,7 @@ class Structured(msgspec.Struct):
     time: str | None = None
     datacontenttype: str | None = None
     traceparent: str | None = None
+    history: str | None = None
     data: msgspec.Raw = msgspec.Raw()
     data_base64: str | None = None
 
@@ -90,6 +95,7 @@ def _from_headers(given: dict[str, bytes]) -> Attributes:
         if given["ce_specversion"] != b"1.0":
             raise _bad_version(given["ce_specversion"].decode("latin-1"))
         trace = given.get("traceparent") or given.get("ce_traceparent")
+        history = given.get("ce_history")
         found = Attributes(
             given["ce_id"].decode(),
             given["ce_source"].decode(),
@@ -97,6 +103,7 @@ def _from_headers(given: dict[str, bytes]) -> Attributes:
             given["ce_subject"].decode(),
             given["ce_time"].decode(),
             None if trace is None else _read_trace(trace),
+            None if history is None else history.decode(),
         )
     except KeyError as missing:
         raise _missing(str(missing.args[0]), given) from None
@@ -122,7 +129,7 @@ def attributes_of(found: Whole | Structured) -> tuple[Attributes, bytes]:
         given: Attributes = found
         if found.traceparent is not None:
             trace = _read_trace(found.traceparent.encode())
-            given = Attributes(found.id, found.source, found.type, found.subject, found.time, trace)
+            given = Attributes(found.id, found.source, found.type, found.subject, found.time, trace, found.history)
         return given, bytes(found.data)
     return _of_structured(found)
 
@@ -142,7 +149,7 @@ def _of_structured(found: Structured) -> tuple[Attributes, bytes]:
         said = "the attribute data is missing from the CloudEvents object; expected the payload in it"
         raise Refused("missing_attribute", said, "data")
     trace = None if found.traceparent is None else _read_trace(found.traceparent.encode())
-    attributes = Attributes(id_, source, type_, subject, time, trace)
+    attributes = Attributes(id_, source, type_, subject, time, trace, found.history)
     _check(attributes)
     return attributes, body
 
@@ -204,6 +211,27 @@ def read_time(text: str, received_at: datetime | None) -> datetime:
             "time",
         )
     return time
+
+
+def read_history(text: str | None, time: datetime) -> date | None:
+    """The day of cut-over of a history load, None for what is no history; `time` is the event's.
+
+    Raises Refused `bad_attribute`: a mark that cannot be read must not let a thousand warnings out.
+    """
+    if text is None:
+        return None
+    try:
+        day = date.fromisoformat(text) if len(text) == 10 else None
+    except ValueError:
+        day = None
+    if day is None or (day - time.date()).days > _CUT_OVER_AHEAD:
+        raise Refused(
+            "bad_attribute",
+            f"history is {text[:40]!r}; expected the day of cut-over such as 2026-11-01, "
+            f"at most {_CUT_OVER_AHEAD} days after the event",
+            "history",
+        )
+    return day
 
 
 def _read_trace(given: bytes) -> str | None:

@@ -7,13 +7,13 @@ the type's schema and its checks, what it refuses carries a reason.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
 
-from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, Attributes, read_attributes, read_time
+from contracts.attributes import JSON, SPEC_VERSION, STRUCTURED, Attributes, read_attributes, read_history, read_time
 from contracts.payload import MAX_ID, Payload, read_hook, write_hook
 from contracts.plausible import Plan, check_plausible, plan_of
 from contracts.reading import json_error
@@ -28,7 +28,9 @@ _ALWAYS: Final = (("content-type", JSON), ("ce_specversion", b"1.0"))
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An event that passed its checks. `time` is aware; `source` + `id` identify it for ever."""
+    """An event that passed its checks. `time` is aware; `source` + `id` identify it for ever. `history`: it is of a
+    load of the past, up to the day of cut-over that it names; what of that day and later follows from it is news.
+    """
 
     id: str
     source: str
@@ -37,6 +39,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     time: datetime
     data: Payload
     traceparent: str | None = None
+    history: date | None = None
 
 
 class Record(NamedTuple):
@@ -87,6 +90,7 @@ def decode(
         time=time,
         data=_payload(reader, body, time),
         traceparent=given.traceparent,
+        history=read_history(given.history, time),
     )
 
 
@@ -99,7 +103,9 @@ def check_said(given: Attributes, body: bytes, received_at: datetime | None = No
     """Judges an event as `decode` does, for whoever passes it on as it was said. Raises Refused as `decode` does."""
     if len(body) > MAX_BYTES:
         raise Refused("too_large", f"the event's data has {len(body):,} bytes; expected at most {MAX_BYTES:,}", "data")
-    _payload(_reader(given.type), body, read_time(given.time, received_at))
+    time = read_time(given.time, received_at)
+    read_history(given.history, time)
+    _payload(_reader(given.type), body, time)
 
 
 def pass_on(given: Attributes, body: bytes) -> Record:
@@ -115,6 +121,8 @@ def pass_on(given: Attributes, body: bytes) -> Record:
     ]
     if given.traceparent is not None:
         headers.append(("ce_traceparent", given.traceparent.encode()))
+    if given.history is not None:
+        headers.append(("ce_history", given.history.encode()))
     return Record(key, body, headers)
 
 
@@ -148,6 +156,8 @@ def encode(event: Event) -> Record:
     ]
     if event.traceparent is not None:
         headers.append(("ce_traceparent", event.traceparent.encode()))
+    if event.history is not None:
+        headers.append(("ce_history", event.history.isoformat().encode()))
     return Record(event.subject.encode(), _encoder.encode(event.data), headers)
 
 
@@ -165,6 +175,8 @@ def encode_json(event: Event) -> bytes:
     }
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
+    if event.history is not None:
+        attributes["history"] = event.history.isoformat()
     return _encoder.encode(attributes)
 
 

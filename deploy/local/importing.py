@@ -28,7 +28,7 @@ TIMEOUT: Final = 300.0  # seconds; a long file is looked at as a whole before it
 
 
 def import_file(
-    kind: Annotated[str, typer.Argument(help="customers, invoices, settlements or purchases.")],
+    kind: Annotated[str, typer.Argument(help="customers, invoices, settlements, purchases or balances.")],
     file: Annotated[Path, typer.Argument(help="CSV, XLSX or JSON lines, as it is.", exists=True, dir_okay=False)],
     source: Annotated[str, typer.Option(help="As whom the rows are said, such as erp/shanghai.")],
     preview: Annotated[bool, typer.Option("--preview", help="Send nothing; show what would be sent.")] = False,
@@ -37,6 +37,7 @@ def import_file(
     decimal: Annotated[str, typer.Option(help="point or comma, where the file does not show it.")] = "",
     sheet: Annotated[str, typer.Option(help="The workbook's sheet, where it has several.")] = "",
     encoding: Annotated[str, typer.Option(help="Where the text is neither UTF-8 nor GBK.")] = "",
+    history: Annotated[str, typer.Option(help="A load of the past: the day of cut-over, such as 2026-11-01.")] = "",
     refused: Annotated[Path | None, typer.Option(help="Where refused rows go; by itself beside the file.")] = None,
     url: Annotated[str, typer.Option(help="The gateway; by itself the one of the local stack.")] = "",
     token: Annotated[str, typer.Option(envvar="RAPPORT_TOKEN", help="By itself one of the local issuer.")] = "",
@@ -45,6 +46,7 @@ def import_file(
     again; exit code 1 then.
     """
     asked = {"mapping": mapping, "currency": currency, "decimal": decimal, "sheet": sheet, "encoding": encoding}
+    asked["history"] = history
     query = {name: value for name, value in asked.items() if value} | {"source": source, "filename": file.name}
     door = _Door(url or _local_url(), token or _local_token())
     if preview:

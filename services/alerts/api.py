@@ -9,7 +9,7 @@ import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.alerts import api_cadence, api_credit, api_decisions
+from services.alerts import api_cadence, api_credit, api_cutover, api_decisions, api_reconciliation
 from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, saw, speaks
 from services.alerts.decided import version_of
 from services.alerts.privacy import export
@@ -33,6 +33,8 @@ ACCESS: Final[Access] = {
     **api_cadence.ACCESS,
     **api_credit.ACCESS,
     **api_decisions.ACCESS,
+    **api_reconciliation.ACCESS,
+    **api_cutover.ACCESS,
 }
 PERSONAL: Final = {
     ("GET", "/customers/{id}/receivables"): "id",
@@ -48,7 +50,14 @@ def build(runtime: Runtime, rules: Rules) -> FastAPI:
     """The service's HTTP application on an open runtime."""
     app = create_app(
         runtime.settings,
-        routers=[router, api_cadence.router, api_credit.router, api_decisions.router],
+        routers=[
+            router,
+            api_cadence.router,
+            api_credit.router,
+            api_decisions.router,
+            api_reconciliation.router,
+            api_cutover.router,
+        ],
         access=ACCESS,
         personal=PERSONAL,
         health=runtime.health,

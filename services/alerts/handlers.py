@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from contracts.envelope import Event
 from contracts.events import alerts, lifecycle, profiles, settings, staff, trade
 from contracts.payload import Payload
 from services.alerts import decided
+from services.alerts.folds.balances import balance_stated, documents
 from services.alerts.folds.books import (
     BOOKS,
     NEEDS,
@@ -35,6 +38,7 @@ from services.alerts.folds.priors import prior_fitted
 from services.alerts.folds.purchases import BOUGHT
 from services.alerts.folds.purchases import NEEDS as PURCHASES_NEEDED
 from services.alerts.learning import learn
+from services.alerts.model.account import Account
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
@@ -53,6 +57,7 @@ from services.alerts.store import (
     STAFF,
 )
 from services.alerts.watch.credit import credit_due
+from services.alerts.watch.life import keep
 from services.alerts.watch.rhythm import rhythm_due
 from services.chassis.aggregate import Desk
 from services.chassis.service import Service
@@ -74,6 +79,7 @@ def alerts_service(rules: Rules) -> Service:
         trade.DebtWrittenOff: partial(document, kind="write_off"),
         trade.PaymentApplied: payment_applied,
         trade.PaymentReversed: payment_reversed,
+        trade.BalanceStated: balance_stated,
         **BOUGHT,
         **ORDERED,
         lifecycle.OwnerChanged: owner_changed,
@@ -81,9 +87,9 @@ def alerts_service(rules: Rules) -> Service:
         lifecycle.ProfileErased: profile_erased,
         settings.CalendarSet: calendar_set,
     }
-    needed = NEEDS | PURCHASES_NEEDED
+    needed = NEEDS | PURCHASES_NEEDED | {trade.BalanceStated: documents}
     for payload, fold in folds.items():
-        service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(fold, rules))
+        service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(_of_the_past, rules, fold))
     service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
@@ -97,6 +103,15 @@ def alerts_service(rules: Rules) -> Service:
     service.exporter = export
     service.opening = partial(learn, rules)
     return service
+
+
+def _of_the_past(rules: Rules, fold: Callable[[Rules, Desk, Event], None], desk: Desk, event: Event) -> None:
+    """Fold an event, having noted of which cut-over it is."""
+    if event.history is not None:
+        account = desk.get(ACCOUNTS) or Account()
+        if account.cutover is None or account.cutover < event.history:
+            keep(desk, rules, msgspec.structs.replace(account, cutover=event.history))
+    fold(rules, desk, event)
 
 
 def _deadlines(service: Service, rules: Rules) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
+from services.alerts.model.balance import apart
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.order import Order
@@ -126,13 +127,19 @@ async def alerts_page(
 
 
 async def with_names(db: Database, cards: list[Owned]) -> list[Found]:
-    """The alerts with their customers' names and whether somebody was told."""
+    """The alerts with their customers' names, whether somebody was told, and whether the books say otherwise."""
     subjects = {card.alert.subject for card in cards}
-    rows = await find(db, ACCOUNTS.name, {"_id": {"$in": sorted(subjects)}}, fields={"state.name": 1})
+    rows = await find(
+        db, ACCOUNTS.name, {"_id": {"$in": sorted(subjects)}}, fields={"state.name": 1, "state.stated.out": 1}
+    )
     names = {row["_id"]: row.get("state", {}).get("name", "") for row in rows}
+    differ = {row["_id"] for row in rows if any(one.get("out") for one in row.get("state", {}).get("stated", ()))}
     raised = [card.alert.alert_id for card in cards if card.alert.state == "raised"]
     told = await _told(db, raised) if raised else frozenset()
-    return [Found(card, names.get(card.alert.subject, ""), card.alert.alert_id in told) for card in cards]
+    return [
+        Found(card, names.get(card.alert.subject, ""), card.alert.alert_id in told, apart=card.alert.subject in differ)
+        for card in cards
+    ]
 
 
 async def alert_whole(db: Database, alert_id: str, customer: str) -> tuple[Found, Behind]:
@@ -152,7 +159,8 @@ async def alert_whole(db: Database, alert_id: str, customer: str) -> tuple[Found
     texts = await _texts(db, owned.alert)
     rows = await find(db, LEDGER, {"_id": {"$in": refs(owned.alert, item)}, "s": customer})
     behind = Behind(account, item, {row["_id"]: row for row in rows}, texts, notifications, items, pointing)
-    return Found(owned, account.name, alert_id in last_accepted(notifications.values())), behind
+    told = alert_id in last_accepted(notifications.values())
+    return Found(owned, account.name, told, apart(account.stated)), behind
 
 
 async def books_of(db: Database, customer: str) -> tuple[list[OpenItem], list[Settlement]]:

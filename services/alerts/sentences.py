@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from services.alerts.channels.render import day, money
@@ -14,9 +14,11 @@ from services.alerts.views import AlertCard, FiguresView, RuleView, Sentences
 _STEPS = ("next.call", "next.check", "next.dispute")
 
 
-def sentences(alert: Alert, shown: AlertCard, figures: FiguresView, rule: RuleView, language: Language) -> Sentences:
-    """The sentences about an alert with these figures under this rule."""
-    why = [*_cause(alert, shown, figures, language), *_paid(figures, language), _rule(rule, language)]
+def sentences(
+    alert: Alert, shown: AlertCard, figures: FiguresView, rule: RuleView, books: Sequence[str], language: Language
+) -> Sentences:
+    """The sentences about an alert with these figures under this rule; `books`: what the books say otherwise."""
+    why = [*_cause(alert, shown, figures, language), *_paid(figures, language), *books, _rule(rule, language)]
     return Sentences(language=language, why=why, todo=list(_todo(alert, shown, figures, language)))
 
 

@@ -94,9 +94,15 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 ACCOUNTS = Head(
     "accounts",
     Account,
-    indexes=tuple(
-        Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
-        for who in ("owner_id", "deputy_id")
+    indexes=(
+        *(
+            Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
+            for who in ("owner_id", "deputy_id")
+        ),
+        # Whose balance the books have stated, and with whom they do not agree.
+        Index((("_id", 1), ("state.stated.as_of", 1)), partial={"state.stated.as_of": {"$exists": True}}),
+        Index((("state.stated.key.time", -1),), partial={"state.stated.key.time": {"$exists": True}}),
+        Index((("state.stated.out", 1), ("_id", 1)), partial={"state.stated.out": {"$exists": True}}),
     ),
     copied=("name", "revision", "role"),
     clocked=True,

@@ -111,6 +111,9 @@ class AlertCard(BaseModel):
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     snoozed_until: datetime | None = None
+    out_of_balance: bool = Field(
+        default=False, description="The books state another balance of this customer: see /reconciliation."
+    )
 
 
 class WorkedView(BaseModel):

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Literal, cast
 from urllib.parse import unquote
 
+from services.alerts.channels.render_books import books_say
 from services.alerts.channels.words import Language
 from services.alerts.model.account import Account, grace_on
 from services.alerts.model.alert import Alert, TimelineEntry, Worked
@@ -54,11 +55,14 @@ from services.chassis.mongo import Doc
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An alert as stored, with its customer's name; `told`: somebody got a message about its present opening."""
+    """An alert as stored, with its customer's name; `told`: somebody got a message about its present opening; `apart`:
+    the books state another balance of him.
+    """
 
     owned: Owned
     customer_name: str
     told: bool
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,7 @@ def card(found: Found, now: datetime, today: date) -> AlertCard:
         acknowledged_by=alert.acknowledged_by or None,
         acknowledged_at=alert.acknowledged_at,
         snoozed_until=alert.snoozed_until,
+        out_of_balance=found.apart,
     )
 
 
@@ -158,7 +163,7 @@ def _why(alert: Alert, shown: AlertCard, behind: Behind, rules: Rules, language:
     return Why(
         sentences=purchase_sentences(alert, shown, figures, rule, role, behind.signals, language)
         if alert.rule in PURCHASE_RULES
-        else sentences(alert, shown, figures, rule, language),
+        else sentences(alert, shown, figures, rule, books_say(behind.account.stated, language), language),
         figures=figures,
         rule=rule,
         invoice=invoice_view(behind.item, today) if behind.item is not None else None,

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from services.alerts.channels.render import day, money, percent
+from services.alerts.channels.render_books import books_say
 from services.alerts.channels.render_over_limit import kind_of, lead
 from services.alerts.channels.words import WORDS, Language, say
 from services.alerts.model.account import Account
@@ -102,6 +103,7 @@ class LimitWhy:
         if figures.not_counted:
             amounts = say(language, "comma").join(money(one.money(), language) for one in figures.not_counted)
             yield say(language, "limit.not_counted_says", amounts=amounts)
+        yield from books_say(self.account.stated, language)
         says = say(language, "limit.rule_says", percent=percent(self.rules.credit.notice, language))
         yield say(language, "rule_sentence", says=says, level=say(language, "set_for.default"))
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -148,6 +148,7 @@ class Desk:
     now: datetime
     cause: str
     traceparent: str | None = None
+    history: date | None = None  # of a load of the past; what is said because of it is history too
     changed: dict[Key, tuple[Kind, Stored]] = field(default_factory=dict)
     said: list[Event] = field(default_factory=list)
     below: Mapping[Key, tuple[Kind, Stored]] = field(default_factory=dict)
@@ -225,6 +226,7 @@ class Desk:
             time=self.now,
             data=payload,
             traceparent=self.traceparent,
+            history=self.history,
         )
         self.said.append(event)
         return event

@@ -67,7 +67,8 @@ def fold_subject(
                 out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
         now = _learnt(work, out.heard)
-        desk = Desk(state, source, now, work.cause, work.traceparent, below=out.changed, private=work.private)
+        history = work.event.history if work.event is not None else None
+        desk = Desk(state, source, now, work.cause, work.traceparent, history, below=out.changed, private=work.private)
         try:
             _run(work, desk, kinds, check)
         except Missing as missing:

@@ -99,6 +99,8 @@ def work_of(service: Service, row: Doc) -> Work | None:
         ("ce_subject", row["s"].encode()),
         ("ce_time", row["time"].isoformat().encode()),
     ]
+    if "h" in row:
+        headers.append(("ce_history", row["h"].encode()))
     try:
         event = decode(row["d"].encode(), headers, None)
     except Refused as stale:

@@ -128,6 +128,8 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
         "time": event.time,
         "d": body.decode(),
     }
+    if event.history is not None:
+        row["h"] = event.history.isoformat()
     if handler.withdraws:
         row["w"] = True  # until the subject has been folded again
     if not handler.keep:

@@ -10,11 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from contracts.attributes import read_history
 from contracts.refusal import Refused
 from services.chassis.auth import Access, Caller, CurrentCaller, Role, only
 from services.chassis.mongo import Database
 from services.chassis.pages import Page, WantedPage, Window
 from services.chassis.problems import MEDIA_TYPE, Problem, missing
+from services.chassis.sheets import MEDIA_TYPE as CSV
+from services.chassis.sheets import attached
 from services.gateway.api_sources import Sources, Stored
 from services.gateway.imports import arrive, store
 from services.gateway.imports.arrive import Sent
@@ -93,8 +96,8 @@ async def import_file(
     registry: Sources,
     importer: Imports,
 ) -> Response:
-    """Send a file of customers, invoices, settlements or purchases as it is: CSV, XLSX or JSON lines, with headings.
-    Its rows become events of `source` under ids of the import, so that nothing counts twice.
+    """Send a file of customers, invoices, settlements, purchases or balances as it is: CSV, XLSX or JSON lines, with
+    headings. Its rows become events of `source` under ids of the import, so that nothing counts twice.
     """
     if kind not in KINDS:
         raise Problem(404, "unknown_kind", f"There are no imports of {kind[:64]!r}; there are {', '.join(KINDS)}.")
@@ -208,8 +211,8 @@ async def download_refused(id: Id, db: Stored, registry: Sources, caller: Curren
     cells that a spreadsheet would take for a formula stands an apostrophe, which the import takes off again.
     """
     one = await _found(db, id, caller, registry)
-    headers = {"Content-Disposition": f'attachment; filename="refused-{one.kind}-{one.id}.csv"'}
-    return StreamingResponse(refused_csv(db, one), media_type="text/csv; charset=utf-8", headers=headers)
+    headers = attached(f"refused-{one.kind}-{one.id}.csv")
+    return StreamingResponse(refused_csv(db, one), media_type=CSV, headers=headers)
 
 
 async def _rows(db: Database, import_id: str, page: Window) -> Page[RefusedView]:
@@ -233,6 +236,7 @@ def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:
         made_by=caller.subject,
         owner=known.source.name if known is not None else None,
         wishes=_wishes(asked),
+        history=_history(asked),
     )
 
 
@@ -243,6 +247,16 @@ def _check_scope(kind: str, source: str, scope: Scope) -> None:
     if scope.types is not None and not KINDS[kind].types <= scope.types:
         lacking = ", ".join(sorted(KINDS[kind].types - scope.types))
         raise Problem(403, "type_not_granted", f"The token's source may not send {lacking}; an admin can grant it.")
+
+
+def _history(asked: Asked) -> str | None:
+    if asked.history is None:
+        return None
+    try:
+        read_history(asked.history.isoformat(), _now())
+    except Refused as why:
+        raise Problem(422, "bad_history", f"{why.message}.") from None
+    return asked.history.isoformat()
 
 
 def _wishes(asked: Asked) -> Wishes:

@@ -108,6 +108,14 @@ limited = st.builds(
     valid_from=days,
     company=st.sampled_from([None, None, "east"]),
 )
+stated = st.builds(
+    trade.BalanceStated,
+    as_of=days,
+    open=st.dictionaries(st.sampled_from(["CNY", "USD"]), st.integers(-40, 200), max_size=2).map(
+        lambda sums: [Money(Decimal(n * 50).scaleb(-2), code) for code, n in sums.items()]
+    ),
+    company=st.sampled_from([None, None, "east"]),
+)
 graced = st.builds(LimitChanged, limit=st.just(None), valid_from=days, grace_days=st.sampled_from([None, 0, 5, 40]))
 
 
@@ -133,7 +141,13 @@ class Story:
 
 @st.composite
 def stories(
-    draw: st.DrawFn, *, people: bool = True, accounts: bool = True, lazy: bool = True, limits: bool = False
+    draw: st.DrawFn,
+    *,
+    people: bool = True,
+    accounts: bool = True,
+    lazy: bool = True,
+    limits: bool = False,
+    books: bool = False,
 ) -> Story:
     """A customer's story."""
     said = draw(invoices()) + draw(documents())
@@ -141,6 +155,8 @@ def stories(
         said += draw(st.lists(st.one_of(owned, graced), max_size=3))
     if limits:
         said += draw(st.lists(limited, min_size=1, max_size=4))
+    if books:
+        said += draw(st.lists(stated, min_size=1, max_size=4))
     facts = [
         Event(id=f"e{n}", source=draw(st.sampled_from(["erp", "bank"])), type=data.TYPE, subject=CUSTOMER,
               time=draw(moments), data=data)

@@ -50,4 +50,5 @@ async def test_every_call_documents_its_answers_and_that_refusals_are_problem_do
             assert {"400", "404", "409", "412", "413", "428"} <= refusals
         for status in refusals:
             assert list(answers[status]["content"]) == ["application/problem+json"]
-        assert answers["200"]["content"]["application/json"]["schema"]
+        kind = "text/csv" if path.endswith(".csv") else "application/json"
+        assert answers["200"]["content"][kind]["schema"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import msgspec
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contracts
-from contracts.envelope import MAX_BYTES, Event, decode, decode_json, encode
+from contracts.envelope import MAX_BYTES, Event, decode, decode_json, encode, encode_json
 from contracts.events.trade import InvoiceIssued, PaymentReceived
 from contracts.refusal import Refused
 from contracts.registry import MODELS
@@ -136,3 +136,16 @@ def test_contracts_import_no_kafka_no_database_and_no_service() -> None:
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
     assert not imported & {"aiokafka", "motor", "pymongo", "bson", "faststream", "services", "httpx", "asyncio"}
+
+
+def test_a_mark_of_the_past_travels_in_every_form() -> None:
+    event = decode(VALUE, [*GIVEN.headers, ("ce_history", b"2026-11-01")], GIVEN.key, SENT)
+    assert event.history == date(2026, 11, 1)
+    assert dict(encode(event).headers)["ce_history"] == b"2026-11-01"
+    assert decode_json(encode_json(event)) == event
+    assert "ce_history" not in dict(encode(msgspec.structs.replace(event, history=None)).headers)
+
+
+@pytest.mark.parametrize("text", [b"", b"20261101", b"2026-13-01", b"2026-11-01T00:00:00Z", b"2027-06-01", b"\xff"])
+def test_a_mark_of_the_past_that_cannot_be_one_is_refused(text: bytes) -> None:
+    assert refused(VALUE, {**HEADERS, "ce_history": text}) == "bad_attribute"

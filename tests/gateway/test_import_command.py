@@ -66,7 +66,7 @@ async def test_a_file_is_previewed_imported_corrected_and_imported_again(stack: 
         assert code == 0 and "1 of 1 rows accepted" in out
 
         code, _, err = await rapport("bills", str(file), *told, token=token)
-        assert code == 2 and "there are customers, invoices, settlements, purchases" in err
+        assert code == 2 and "there are customers, invoices, settlements, purchases, balances" in err
         code, _, err = await rapport("invoices", str(file), *told, token=NONE)
         assert code == 2 and "sign in again" in err
         other = tmp_path / "b.csv"

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.refusal import Refused
+from services.chassis.sheets import harmless
 from services.gateway.imports import files
 from services.gateway.imports.arrive import Sent, _import
 from services.gateway.imports.batch import Reader
-from services.gateway.imports.files import Format, Wishes, harmless, rows, survey
+from services.gateway.imports.files import Format, Wishes, rows, survey
+from services.gateway.imports.groups import grouped
 from services.gateway.imports.texts import Line
 from services.gateway.model.kinds import KINDS
 from services.gateway.model.scope import Scope
@@ -161,12 +163,10 @@ def survives(content: bytes, kind: str) -> None:
         assert "expected" in refused.message
         return
     reader = Reader(_import(Sent(kind, "erp", None, "me", None, Wishes()), known, len(content), "0" * 64, NOW), Scope())
-    for line in found:
-        try:
-            reader.read(line, NOW)
-        except Refused as refused:
-            assert refused.reason
-            reader.refused(line, refused)
+    for group in grouped(iter(found), known, reader.kind):
+        events, bad = reader.read(group, NOW)
+        assert all(row.reason for row in bad)
+        assert not (events and bad), "rows of one event are taken or refused together"
 
 
 @given(st.sampled_from(HEADS), st.binary(max_size=400), st.sampled_from(sorted(KINDS)))

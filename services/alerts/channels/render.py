@@ -53,7 +53,9 @@ class Overdue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Heading(msgspec.Struct, frozen=True, kw_only=True):
-    """What the mails of all rules begin with. `link` is the page of the alert."""
+    """What the mails of all rules begin with. `link` is the page of the alert. `books`: sentences about what the books
+    say otherwise, where the mail is about money, and the same in a few words.
+    """
 
     language: Language
     receiver_name: str = ""
@@ -61,6 +63,8 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     customer_id: str
     customer_name: str
+    books: tuple[str, ...] = ()
+    books_short: str = ""
 
     @property
     def short_name(self) -> str:
@@ -122,7 +126,7 @@ def brief(mail: AlertMail) -> tuple[str, str]:
         invoice=one_line(mail.invoice_id),
         open=money(mail.open, mail.language),
     )
-    return _subject(mail), f"{lead}\n{say(mail.language, f'urge.{mail.stage}')}"
+    return _subject(mail), "\n".join((lead, say(mail.language, f"urge.{mail.stage}"), *mail.books))
 
 
 def render_alert_raised(mail: AlertMail) -> tuple[str, str, str]:
@@ -142,20 +146,26 @@ def line_overdue(mail: AlertMail, on: date) -> Line:
     days = max((on - mail.due_on).days, mail.days_past_due)
     stage = bucket(days)
     owed = money(mail.open, mail.language)
+    reason = say_number(
+        mail.language,
+        "digest.overdue",
+        days,
+        invoice=one_line(mail.invoice_id),
+        due=day(mail.due_on, mail.language),
+        open=owed,
+    )
     return Line(
         title=say(mail.language, "alert"),
         number=owed,
-        reason=say_number(
-            mail.language,
-            "digest.overdue",
-            days,
-            invoice=one_line(mail.invoice_id),
-            due=day(mail.due_on, mail.language),
-            open=owed,
-        ),
+        reason=with_books(reason, mail),
         todo=say(mail.language, "digest.overdue.call" if stage == "1-30" else f"urge.{stage}"),
         stake=mail.open,
     )
+
+
+def with_books(reason: str, mail: Heading) -> str:
+    """The reason, and in a few words that the books say otherwise."""
+    return f"{reason} {mail.books_short}" if mail.books_short else reason
 
 
 def templated(rule: str, language: Language, subject: str, values: Mapping[str, object]) -> tuple[str, str, str]:

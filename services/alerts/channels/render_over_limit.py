@@ -10,7 +10,7 @@ import msgspec
 
 from contracts.money import Money
 from services.alerts.channels.mail import one_line
-from services.alerts.channels.render import EventBehind, Heading, Line, money, percent, templated
+from services.alerts.channels.render import EventBehind, Heading, Line, money, percent, templated, with_books
 from services.alerts.channels.words import Language, say
 
 Kind = Literal["near", "over", "none"]
@@ -69,7 +69,7 @@ def lead(
 
 def brief_limit(mail: LimitMail) -> tuple[str, str]:
     """(title, text) where there is room for a few lines only."""
-    return _subject(mail), f"{_lead(mail)}\n{say(mail.language, f'limit.urge.{mail.kind}')}"
+    return _subject(mail), "\n".join((_lead(mail), say(mail.language, f"limit.urge.{mail.kind}"), *mail.books))
 
 
 def render_limit(mail: LimitMail) -> tuple[str, str, str]:
@@ -81,12 +81,13 @@ def line_limit(mail: LimitMail, on: date) -> Line:
     """A receivable_over_limit in a line."""
     language = mail.language
     exposure, used = money(mail.exposure, language), percent(mail.utilisation or Decimal(0), language)
+    reason = say(
+        language, f"digest.limit.{mail.kind}", exposure=exposure, limit=money(mail.limit, language), percent=used
+    )
     return Line(
         title=say(language, "limit.alert"),
         number=exposure,
-        reason=say(
-            language, f"digest.limit.{mail.kind}", exposure=exposure, limit=money(mail.limit, language), percent=used
-        ),
+        reason=with_books(reason, mail),
         todo=say(language, f"limit.urge.{mail.kind}"),
         stake=mail.exposure,
     )

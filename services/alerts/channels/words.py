@@ -8,7 +8,7 @@ from typing import Literal
 
 from babel import Locale
 
-from services.alerts.channels import words_churn, words_digest, words_over_limit, words_rhythm
+from services.alerts.channels import words_books, words_churn, words_digest, words_over_limit, words_rhythm
 
 Language = Literal["zh-CN", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
@@ -181,6 +181,7 @@ _OVERDUE: Mapping[str, Mapping[str, str]] = {
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
     **_OVERDUE,
+    **words_books.WORDS,
     **words_over_limit.WORDS,
     **words_rhythm.WORDS,
     **words_churn.WORDS,

@@ -12,7 +12,9 @@ from contracts.envelope import Event
 from contracts.events import trade
 from contracts.payload import Payload
 from contracts.refusal import Refused
+from services.alerts.folds.balances import restate
 from services.alerts.model import open_item, settlement
+from services.alerts.model.balance import net_of_item, net_of_settlement
 from services.alerts.model.credit import owed_by_item, owed_by_settlement
 from services.alerts.model.facts import Conflict, FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
@@ -79,6 +81,7 @@ def _enter(desk: Desk, rules: Rules, event: Event, company: str | None, invoice_
     if item is not card.item:
         today = rules.day(desk.now)
         count(desk, rules, item.company, owed_by_item(card.item, today), owed_by_item(item, today))
+        restate(desk, rules, item.company, net_of_item(card.item), net_of_item(item))
         watch(desk, rules, key, msgspec.structs.replace(card, item=item), cause_of(event))
 
 
@@ -148,6 +151,7 @@ def _settle(
     desk.put(SETTLEMENTS, after, key)
     today = rules.day(desk.now)
     count(desk, rules, after.company, owed_by_settlement(before, today), owed_by_settlement(after, today))
+    restate(desk, rules, after.company, net_of_settlement(before), net_of_settlement(after))
     judge(desk, rules, fact_of(event))  # once all of it is entered: in between money is nowhere
 
 

@@ -61,7 +61,7 @@ def limit_changed(rules: Rules, desk: Desk, event: Event) -> None:
     keep(desk, rules, with_limit(after, granted))
     for key, card in cards.items():
         watch(desk, rules, key, card, cause_of(event))
-    judge(desk, rules, Fact(cause_of(event), limit_outcome(granted)))
+    judge(desk, rules, Fact(cause_of(event), limit_outcome(granted), event.history is not None))
 
 
 def profile_erased(rules: Rules, desk: Desk, event: Event) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 
 import msgspec
 
+from services.alerts.model.balance import Stated
 from services.alerts.model.credit import Granted, Sum, settled
 from services.alerts.model.facts import FactKey
 
@@ -29,7 +30,8 @@ class Grace(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
-    place. `owed` and `ordered` are running sums over his documents (see model/credit.py).
+    place. `owed` and `ordered` are running sums over his documents (see model/credit.py), `stated` is what the books
+    say he owes beside what we have (model/balance.py). `cutover` is the day of cut-over of the last load of his past.
     """
 
     name: str = ""
@@ -40,6 +42,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     limits: tuple[Granted, ...] = ()
     owed: tuple[Sum, ...] = ()
     ordered: tuple[Sum, ...] = ()
+    stated: tuple[Stated, ...] = ()
+    cutover: date | None = None
 
 
 def with_owner(account: Account, owned: Owned) -> Account:

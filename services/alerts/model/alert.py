@@ -62,7 +62,8 @@ class Worked(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One alert. `opened_on` is when its cause began, `raised_at` when it was first seen.
 
-    `history`: over when first seen, so it is recorded and nobody is told. `loudest` is the highest stage it has had
+    `history`: over when first seen, so it is recorded and nobody is told. `untold`: it stood before the company's
+    cut-over, so that nobody was told either; its next stage is news. `loudest` is the highest stage it has had
     since it opened or came back. `resolved_by` is the person who resolved it, empty where facts did; `outcome` is how
     it ended, `withdrawn` where facts showed that it never was; `because` are the facts that ended it.
     """
@@ -81,6 +82,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     figures: dict[str, str] = {}
     state: AlertState = "raised"
     history: bool = False
+    untold: bool = False
     closed_on: date | None = None
     outcome: str | None = None
     because: tuple[str, ...] = ()
@@ -95,12 +97,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of an alert, and the alert as it is now. `stepped`: it stands, and has reached a stage that is higher
-    than any before.
+    than any before; `first`: and nobody has been told of it yet. `past`: it is so since before the company's cut-over.
     """
 
     alert: Alert
     kind: ChangeKind
     stepped: bool = False
+    first: bool = False
+    past: bool = False
 
 
 def alert_id(rule: str, subject: str, cause: str, opening_fact: str) -> str:
@@ -194,7 +198,10 @@ def _follow_standing(alert: Alert, episode: Episode, now: datetime, trigger: tup
         return None
     change = _told(alert, episode, "updated", now, trigger)
     # An alert from before `loudest` was kept has none; its stage is what was known of it.
-    return msgspec.structs.replace(change, stepped=episode.stage > max(alert.loudest, alert.stage))
+    stepped = episode.stage > max(alert.loudest, alert.stage)
+    first = stepped and alert.untold and alert.state == "raised" and episode.stage > episode.past
+    now_known = msgspec.structs.replace(change.alert, untold=alert.untold and not first)
+    return msgspec.structs.replace(change, alert=now_known, stepped=stepped, first=first)
 
 
 def _withdraw(alert: Alert, now: datetime, because: str) -> Change:
@@ -240,8 +247,10 @@ def _again(alert: Alert, now: datetime) -> Alert:
 
 
 def _told(alert: Alert, episode: Episode, kind: ChangeKind, now: datetime, facts: tuple[str, ...]) -> Change:
+    past = episode.stage <= episode.past
     current = msgspec.structs.replace(
         alert,
+        untold=past if kind in ("raised", "reopened") else alert.untold,
         opened_on=episode.opened_on,
         opened_by=episode.opened_by,
         stage=episode.stage,
@@ -249,4 +258,4 @@ def _told(alert: Alert, episode: Episode, kind: ChangeKind, now: datetime, facts
         severity=severity(episode.stage),
         figures=episode.figures | episode.moving,
     )
-    return Change(alert=noted(current, TimelineEntry(at=now, what=kind, facts=facts)), kind=kind)
+    return Change(alert=noted(current, TimelineEntry(at=now, what=kind, facts=facts)), kind=kind, past=past)

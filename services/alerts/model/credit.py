@@ -79,7 +79,7 @@ def owed_by_item(item: OpenItem | None, today: date) -> Moves:
         days.add(item.invoice.issued_on)
     if item.cancelled is not None:
         days.add(item.cancelled.on)
-    return _moves(days, today, lambda day: _item_net(item, day))
+    return _moves(days, today, lambda day: item_net(item, day))
 
 
 def owed_by_settlement(settlement: Settlement | None, today: date) -> Moves:
@@ -162,7 +162,7 @@ def counted(items: Iterable[OpenItem], settlements: Iterable[Settlement], today:
     return sums
 
 
-def _item_net(item: OpenItem, day: date) -> dict[str, Decimal]:
+def item_net(item: OpenItem, day: date) -> dict[str, Decimal]:
     net = {currency: -amount for currency, amount in returned_on(item, day).items()}
     if item.invoice is not None:
         currency = item.invoice.currency

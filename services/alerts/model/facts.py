@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
 from contracts.envelope import Event
 
 
-class FactKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
+class FactKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True, omit_defaults=True):
     """Which event said something: its time (with an offset), its source, its id. Orders facts for ever in one way.
+    `history`: it is of a load of the past, and this is the day of cut-over.
 
     Times are cut to the millisecond: a store that keeps no finer ones would otherwise give back keys that sort
     differently from those that have not been stored yet.
@@ -19,6 +20,7 @@ class FactKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
     time: datetime
     source: str
     id: str
+    history: date | None = None
 
     def __post_init__(self) -> None:
         finer = self.time.microsecond % 1000
@@ -29,7 +31,7 @@ class FactKey(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
     @classmethod
     def of(cls, event: Event) -> FactKey:
         """The key of what an event says."""
-        return cls(time=event.time, source=event.source, id=event.id)
+        return cls(time=event.time, source=event.source, id=event.id, history=event.history)
 
     @property
     def ref(self) -> str:

@@ -17,6 +17,7 @@ ATTEMPTS_MOST: Final = 30  # about twelve hours of trying
 LATER_MOST: Final = timedelta(hours=6)  # a receiver may ask for more time, but not for ever
 NO_OWNER: Final = "no_owner"
 NO_ADDRESS: Final = "no_address"
+HISTORY: Final = "history"  # it stood before the company's cut-over
 NOBODY: Final = (NO_OWNER, NO_ADDRESS)  # why it had nobody to go to
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "rapport/webhooks")
 

@@ -31,11 +31,16 @@ _OUTCOMES: Final = {
     sales.OrderChanged.TYPE: "order_changed",
     sales.OrderClosed.TYPE: "order_closed",
 }
+_DAYS: Final = ("issued_on", "dated_on", "applied_on", "cancelled_on", "ordered_on", "closed_on", "stated_on")
 
 
 def fact_of(event: Event) -> Fact:
-    """What an event of the books does to an episode it ends."""
-    return Fact(cause_of(event), _OUTCOMES.get(event.type, WITHIN))
+    """What an event of the books does to an episode it ends, and whether it is of before the company's cut-over: it was
+    loaded as such, and its own day lies before.
+    """
+    history = event.history
+    day = next((day for name in _DAYS if (day := getattr(event.data, name, None)) is not None), date.min)
+    return Fact(cause_of(event), _OUTCOMES.get(event.type, WITHIN), history is not None and day < history)
 
 
 def count(
@@ -67,6 +72,8 @@ def credit_due(rules: Rules, desk: Desk, key: str, held: Credit) -> None:
 def _lay(desk: Desk, rules: Rules, account: Account, company: str, fact: Fact, *, by_clock: bool = False) -> None:
     """Bad news waits for the clock, good news does not (see watch/invoice.py)."""
     key, today = over_limit.cause(company), rules.day(desk.now)
+    if not fact.ref and account.cutover is not None and today < account.cutover:
+        fact = fact._replace(past=True)
     stored = desk.stored(CREDIT, key)
     held: Credit = stored.value or Credit(company=company)
     limit = granted_on(account.limits, company, today)

@@ -11,14 +11,23 @@ import msgspec
 from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model.account import Account, next_change, owner_on
 from services.alerts.model.alert import Change
-from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, Reason, requeued, sent_as, suppressed
+from services.alerts.model.notification import (
+    HISTORY,
+    NO_OWNER,
+    NOBODY,
+    Notification,
+    Reason,
+    requeued,
+    sent_as,
+    suppressed,
+)
 from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, Owned
 from services.chassis.aggregate import Desk
 
 # Rules of which a higher stage is news by itself. (An invoice that grows older is not: its stages are those of a
-# calendar, and whoever was told of it knows.)
+# calendar, and whoever was told of it knows. Where nobody was, it is: see Alert.untold.)
 STEPS_TOLD: Final = frozenset({receivable_over_limit.RULE, purchase_slowdown.RULE})
 
 _BEGINS: Final[Mapping[str, Reason]] = {"raised": "raised", "reopened": "reopened"}
@@ -37,7 +46,7 @@ def follow(desk: Desk, rules: Rules, changes: Sequence[Change], *, by_clock: boo
 
 def news(change: Change) -> Reason | None:
     """Why somebody has to be told of it; None where nobody has."""
-    if change.stepped and change.alert.rule in STEPS_TOLD:
+    if change.first or (change.stepped and change.alert.rule in STEPS_TOLD):
         return "stepped_up"
     return _BEGINS.get(change.kind)
 
@@ -74,7 +83,11 @@ def _notify(desk: Desk, change: Change, reason: Reason, owner: str) -> None:
         created_at=desk.now,
         next_at=desk.now,
     )
-    _queue(desk, key, notification if owner else suppressed(notification, NO_OWNER))
+    if change.past:
+        notification = suppressed(notification, HISTORY)
+    elif not owner:
+        notification = suppressed(notification, NO_OWNER)
+    _queue(desk, key, notification)
 
 
 def notification_key(change: Change, now: datetime) -> str:

@@ -214,14 +214,16 @@ def _next_due(rules: Rules, card: RhythmCard, now: datetime) -> datetime | None:
     """The midnight that ends the day of alarm or that from whose end the customer is likely lost, or begins that of a
     purchase dated ahead.
     """
-    ends = [card.course.alarm_on, _lost_on(card)]
+    ends = [card.course.alarm_on, lost_on(card)]
     days = [card.ahead, *(day + _DAY for day in ends if day is not None)]
     moments = [rules.midnight(day) for day in days if day is not None]
     return min((moment for moment in moments if moment > now), default=None)
 
 
-def _lost_on(card: RhythmCard) -> date | None:
-    """Where there is an alert to be made of it: his own, or a step of the one about his rhythm."""
+def lost_on(card: RhythmCard) -> date | None:
+    """From whose end he is likely lost, where there is an alert to be made of it: his own, or a step of the one about
+    his rhythm.
+    """
     course, risk = card.course, card.silence.risk
     alarming = card.silence.count < churn_risk.RHYTHM_DAYS or course.rhythm.standing or course.alarm_on is not None
     return risk.since if risk is not None and alarming else None

@@ -14,11 +14,11 @@ from typing import IO, Any, Final
 
 import msgspec
 
-from contracts.refusal import Refused
 from services.chassis.mongo import Database
 from services.gateway.imports import files, store
 from services.gateway.imports.batch import Reader
 from services.gateway.imports.files import Format, Wishes
+from services.gateway.imports.groups import grouped
 from services.gateway.imports.store import Import, RefusedRow, Remembered
 from services.gateway.model.kinds import KINDS
 from services.gateway.model.scope import Scope
@@ -30,7 +30,8 @@ LOOKED_AT: Final = 1_000  # rows of a preview
 @dataclass(frozen=True)
 class Sent:
     """What a caller says of his file. `owner` is the registered source that he is, if he is one; `dropped` the file in
-    the watched folder, where it was laid there.
+    the watched folder, where it was laid there; `history` the day of cut-over (ISO 8601), where the file is of the
+    past.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Sent:
     owner: str | None
     wishes: Wishes
     dropped: str | None = None
+    history: str | None = None
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,11 @@ def _preview(file: IO[bytes], sent: Sent, wishes: Wishes, scope: Scope, told: tu
     known = files.survey(file, KINDS[sent.kind], wishes)
     reader = Reader(msgspec.structs.replace(_import(sent, known, size, digest, now), id="preview"), scope)
     made, refused, rows = [], [], 0
-    for line in islice(files.rows(file, known), LOOKED_AT):
-        rows += 1
-        try:
-            made += [
-                _shown(msgspec.structs.asdict(one.given), one.record.value) for one in reader.read(line, now) or ()
-            ]
-        except Refused as why:
-            refused.append(reader.refused(line, why))
+    for group in grouped(islice(files.rows(file, known), LOOKED_AT), known, reader.kind):
+        rows += len(group.lines)
+        events, bad = reader.read(group, now)
+        made += [_shown(msgspec.structs.asdict(one.given), one.record.value) for one in events or ()]
+        refused += bad
     return Preview(known, rows, made[:SHOWN], refused[:SHOWN])
 
 
@@ -138,4 +137,5 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         owner=sent.owner,
         format=known,
         dropped=sent.dropped,
+        history=sent.history,
     )

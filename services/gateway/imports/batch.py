@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,9 +11,11 @@ import msgspec
 from contracts.refusal import Refused
 from services.gateway.emits import Outgoing, outgoing
 from services.gateway.imports.files import by_column, is_total
+from services.gateway.imports.groups import Group
 from services.gateway.imports.store import Counts, Import, RefusedRow
 from services.gateway.imports.texts import Line
-from services.gateway.model.kinds import KINDS, Kind, Reading, Row, judge
+from services.gateway.model.kinds import KINDS, Fact, Kind, judge
+from services.gateway.model.rows import Reading, Row
 from services.gateway.model.scope import Scope
 from services.gateway.sender import Word
 
@@ -37,23 +40,60 @@ class Reader:
         self.reading = reading_of(self.one)
         self.said_at = self.one.made_at.isoformat()
 
-    def read(self, line: Line, now: datetime) -> list[Outgoing] | None:
-        """The events of a row, which are the same at every reading; None for a sum at the end of a page.
-
-        Raises Refused with the column as its field.
+    def read(self, group: Group, now: datetime) -> tuple[list[Outgoing] | None, list[RefusedRow]]:
+        """The events of rows that belong together, which are the same at every reading, and the rows that are refused,
+        with the column as their field; no events (None) for a sum at the end of a page.
         """
+        facts: list[list[Fact]] = []
+        made: list[Outgoing] = []
+        refused: list[RefusedRow] = []
+        for line in group.lines:
+            try:
+                found = self._facts(line)
+                if found is None:
+                    return None, []
+                made = self._made(line.number, found, now)
+                facts.append(found)
+            except Refused as why:
+                refused.append(self.refused(line, why))
+        if not self.kind.together:
+            return ([], refused) if refused else (made, [])
+        return self._together(group, facts, refused, now)
+
+    def _facts(self, line: Line) -> list[Fact] | None:
         if line.wrong is not None:
             raise line.wrong
         cells = by_column(line, self.one.format)
         if is_total(line, cells, self.kind):
             return None
+        return self.kind.facts(Row(line.number, cells, self.reading))
+
+    def _made(self, number: int, facts: Sequence[Fact], now: datetime) -> list[Outgoing]:
         made: list[Outgoing] = []
-        for fact in self.kind.facts(Row(line.number, cells, self.reading)):
-            event_id = f"{self.one.id}/{line.number:07d}{fact.suffix}"
-            given = judge(self.kind, fact, self.one.source, event_id, self.said_at, now)
+        for fact in facts:
+            event_id = f"{self.one.id}/{number:07d}{fact.suffix}"
+            given = judge(self.kind, fact, self.one.source, event_id, self.said_at, now, self.one.history)
             self.scope.check(given)
             made.append(outgoing(len(made), given, fact.data))
         return made
+
+    def _together(
+        self, group: Group, facts: Sequence[Sequence[Fact]], refused: list[RefusedRow], now: datetime
+    ) -> tuple[list[Outgoing], list[RefusedRow]]:
+        """One event of all, or none: a part of it would say that nothing is open in the other currencies."""
+        try:
+            if refused:
+                bad = {row.line: row for row in refused}
+                said = f"stands with line {refused[0].line}, which is refused; expected all of them, for they are one"
+                beside = Refused("row_beside_refused", said)
+                return [], [bad.get(line.number) or self.refused(line, beside) for line in group.lines]
+            if group.apart:
+                said = "stands apart from other rows of the same customer and day; expected them one below the other"
+                raise Refused("rows_apart", said, self.kind.together[0])
+            joined = self.kind.joined([fact for of_row in facts for fact in of_row])
+            return self._made(group.lines[0].number, [joined], now), []
+        except Refused as why:
+            return [], [self.refused(line, why) for line in group.lines]
 
     def refused(self, line: Line, why: Refused) -> RefusedRow:
         """What is kept of a row that is refused."""
@@ -84,16 +124,13 @@ class Batch:
     size: int = 0
     subjects: set[str] = field(default_factory=set)
 
-    def take(self, line: Line, now: datetime) -> None:
-        """One more row."""
-        self.rows += 1
-        self.line = line.number
-        self.size += sum(map(len, line.cells))
-        try:
-            events = self.reader.read(line, now)
-        except Refused as why:
-            self.refused.append(self.reader.refused(line, why))
-            return
+    def take(self, group: Group, now: datetime) -> None:
+        """One more row, or the rows of one event."""
+        self.rows += len(group.lines)
+        self.line = group.last
+        self.size += sum(len(cell) for line in group.lines for cell in line.cells)
+        events, refused = self.reader.read(group, now)
+        self.refused += refused
         if events is None:
             self.passed_over += 1
         else:

@@ -9,6 +9,7 @@ from typing import IO, Final, Literal, NamedTuple
 import msgspec
 
 from contracts.refusal import Refused
+from services.chassis.sheets import restored
 from services.gateway.imports import texts, workbook
 from services.gateway.imports.texts import Line
 from services.gateway.model import cells
@@ -20,9 +21,7 @@ from services.gateway.model.kinds import Kind
 TITLES: Final = 30  # rows among which the headings are looked for
 COLUMNS: Final = 500  # of a file at most
 SAMPLE: Final = 20_000  # rows whose amounts show what sets decimals off
-_AMOUNTS: Final = ("amount", "rate")
-# With the wide forms, which spreadsheets in Chinese take for the same.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_AMOUNTS: Final = ("amount", "open", "rate")
 Form = Literal["csv", "xlsx", "jsonl"]
 
 
@@ -143,7 +142,7 @@ def _below(found: Iterator[Line], known: Format) -> Iterator[Line]:
         if wrong is None and any(cell.strip() for cell in more):
             said = f"has {len(line.cells)} cells; expected {width} as there are headings (is a separator in a text?)"
             wrong = Refused("bad_row", said)
-        kept = [_restored(cell) for cell in (own if not more or wrong is None else line.cells)]
+        kept = [restored(cell) for cell in (own if not more or wrong is None else line.cells)]
         if not _can_be_written("".join(kept)):
             kept = [cell.encode(errors="replace").decode() for cell in kept]
             wrong = wrong or Refused("damaged_text", "holds halves of characters; expected whole ones")
@@ -178,15 +177,6 @@ def is_total(line: Line, named: Mapping[str, str], kind: Kind) -> bool:
     required = [named[column.name] for column in kind.columns if column.required and column.name in named]
     empty = sum(not cell.strip() for cell in required)
     return empty > 1 and any(cell.strip().rstrip(":：").lower() in TOTALS for cell in line.cells)
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `rows` takes the apostrophe off again."""
-    return "'" + cell if cell.startswith(_FORMULA) else cell
-
-
-def _restored(cell: str) -> str:
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
 
 
 def _of_csv(file: IO[bytes], kind: Kind, wishes: Wishes) -> Format:
@@ -242,9 +232,10 @@ def _matched(made: Format, headed: Headed, kind: Kind, wishes: Wishes) -> Format
 
 
 def _unit(headings: Sequence[str], places: Mapping[str, int]) -> str | None:
-    if "amount" not in places:
+    column = next((name for name in _AMOUNTS[:2] if name in places), None)
+    if column is None:
         return None
-    found = unit(headings[places["amount"]][:LONGEST])
+    found = unit(headings[places[column]][:LONGEST])
     return UNITS.get(cells.plain(found[1]).lower()) if found else None
 
 

@@ -23,9 +23,9 @@ from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
 from services.gateway.imports import files, store
 from services.gateway.imports.batch import Batch, Reader
+from services.gateway.imports.groups import Group, grouped
 from services.gateway.imports.holding import alone
 from services.gateway.imports.store import Import
-from services.gateway.imports.texts import Line
 from services.gateway.imports.undo import told, withdrawals
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.model.scope import Scope
@@ -136,15 +136,15 @@ class Importer:
 
     async def _rows(self, one: Import, file: IO[bytes]) -> None:
         reader, begin, seen = Reader(one, await self._scope(one)), one.line, 0
-        found = await asyncio.to_thread(files.rows, file, one.format)
+        found = grouped(await asyncio.to_thread(files.rows, file, one.format), one.format, reader.kind)
         batch, settling = Batch(reader), _Settling(self._settle, one)
         try:
-            while (line := await self._next(found, seen)) is not None:
+            while (group := await self._next(found, seen)) is not None:
                 seen += 1
-                if line.number <= begin:
+                if group.last <= begin:
                     continue
-                batch.take(line, datetime.now(UTC))
-                if batch.rows % SLICE == 0:
+                batch.take(group, datetime.now(UTC))
+                if seen % SLICE == 0:
                     self._send(batch)
                 if batch.rows >= ROWS or batch.size >= SIZE:
                     await settling.then(batch, min(99, file.tell() * 100 // max(1, one.size)))
@@ -154,7 +154,7 @@ class Importer:
         finally:
             await settling.drop()
 
-    async def _next(self, found: Iterator[Line], seen: int) -> Line | None:
+    async def _next(self, found: Iterator[Group], seen: int) -> Group | None:
         if seen == 0:  # a workbook unpacks its texts here
             return await asyncio.to_thread(next, found, None)
         if seen % SLICE == 0:

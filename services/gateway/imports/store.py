@@ -49,7 +49,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
     `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
     subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more; `dropped` the file in
-    the watched folder, as long as it lies there.
+    the watched folder, as long as it lies there; `history`: it is of the past, up to this day of cut-over.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     undo_at: datetime | None = None
     undo_reason: str | None = None
     dropped: str | None = None
+    history: str | None = None
 
 
 class RefusedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -38,4 +38,7 @@ def told(one: Import, line: int) -> Import:
     return msgspec.structs.replace(one, undone_line=line)
 
 
-_FACTS = ("rapport.invoice.", "rapport.payment.", "rapport.credit_note.", "rapport.debt.", "rapport.purchase.")
+_FACTS = (
+    *("rapport.invoice.", "rapport.payment.", "rapport.credit_note.", "rapport.debt.", "rapport.purchase."),
+    "rapport.balance.",
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -29,6 +29,9 @@ class Asked(BaseModel):
     decimal: Literal["point", "comma"] | None = Field(None, description="What sets decimals off.")
     sheet: str | None = Field(None, max_length=100, description="The workbook's sheet.")
     encoding: Encoding | None = Field(None, description="Of a text that is neither UTF-8 nor GBK.")
+    history: date | None = Field(
+        None, description="A load of the past: the day of cut-over. Nobody is told of what stood before it."
+    )
 
     @field_validator("source")
     @classmethod
@@ -96,6 +99,7 @@ class ImportView(BaseModel):
     failure: str | None = None
     undo_at: datetime | None = Field(None, description="When somebody asked to undo it.")
     undo_reason: str | None = None
+    history: date | None = Field(None, description="A load of the past, up to this day of cut-over.")
     format: FormatView
     refused_rows: str | None = Field(None, description="Where they are; .csv behind it gives them as a file.")
 
@@ -119,6 +123,7 @@ class ImportView(BaseModel):
             failure=one.failure,
             undo_at=one.undo_at,
             undo_reason=one.undo_reason,
+            history=date.fromisoformat(one.history) if one.history else None,
             format=FormatView.of(one.format),
             refused_rows=f"/imports/{one.id}/refused" if one.counts.refused else None,
         )

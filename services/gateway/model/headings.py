@@ -72,6 +72,14 @@ PURCHASES: Final = (
     Column("channel", ("渠道", "销售渠道", "sales channel")),
     Column("company", _COMPANY),
 )  # fmt: skip
+BALANCES: Final = (
+    Column("customer", _CUSTOMER, required=True),
+    Column("currency", _CURRENCY, required=True),
+    Column("as_of", ("截止日期", "截止日", "余额日期", "日期", "as of date", "balance date", "date"), required=True),
+    Column("open", ("余额", "应收余额", "期末余额", "未收余额", "本币余额", "原币余额", "balance", "open balance",
+                    "open amount", "closing balance", "金额", "amount"), required=True),
+    Column("company", _COMPANY),
+)  # fmt: skip
 
 PARTIES: Final = {
     "person": "person", "个人": "person", "自然人": "person", "个人客户": "person", "individual": "person",

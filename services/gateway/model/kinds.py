@@ -6,9 +6,9 @@ told as the column in which it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,113 +16,20 @@ from contracts.attributes import Attributes, read_attributes
 from contracts.envelope import check_said
 from contracts.events.customers import CustomerRegistered
 from contracts.events.sales import PurchaseMade
-from contracts.events.trade import CreditNoteIssued, DebtWrittenOff, InvoiceDisputed, InvoiceIssued, PaymentReceived
-from contracts.money import minor_units
+from contracts.events.trade import (
+    BalanceStated,
+    CreditNoteIssued,
+    DebtWrittenOff,
+    InvoiceDisputed,
+    InvoiceIssued,
+    PaymentReceived,
+)
 from contracts.refusal import Refused
-from services.gateway.model import cells, headings
-from services.gateway.model.cells import Mark
+from services.gateway.model import headings
 from services.gateway.model.columns import Column
+from services.gateway.model.rows import Data, Row
 
 _json: Final = msgspec.json.Encoder()
-Data = dict[str, Any]
-T = TypeVar("T")
-
-
-class Reading(NamedTuple):
-    """How the cells of a file are to be read; `currency` where the file has no column for it. `digest` names its
-    bytes.
-    """
-
-    mark: Mark
-    currency: str | None
-    epoch_1904: bool
-    digest: str
-
-
-class Row(NamedTuple):
-    """A row: its line, and its cells by column (those that the file has)."""
-
-    line: int
-    cells: Mapping[str, str]
-    reading: Reading
-
-    def optional(self, column: str) -> str | None:
-        """An id or name; None where there is none."""
-        text = self.cells.get(column)
-        if not text or not text.strip():
-            return None
-        return self._read(column, cells.identifier)
-
-    def text(self, column: str) -> str:
-        """An id or name that must be there."""
-        found = self.optional(column)
-        if found is None:
-            raise self._empty(column)
-        return found
-
-    def day(self, column: str) -> str:
-        """A date that must be there, as ISO 8601."""
-        text = self._filled(column)
-        try:
-            return cells.day(text, self.reading.epoch_1904)
-        except Refused as refused:
-            raise refused.at(column) from None
-
-    def flag(self, column: str) -> bool:
-        """Yes or no; empty is no."""
-        return self._read(column, cells.flag)
-
-    def word(self, column: str, words: Mapping[str, str]) -> str:
-        """One of the words, which must be there."""
-        self._filled(column)
-        return self._read(column, lambda text: cells.word(text, words))
-
-    def currency(self) -> str:
-        """The row's currency, else the file's."""
-        if not self.cells.get("currency", "").strip() and self.reading.currency is not None:
-            return self.reading.currency
-        self._filled("currency")
-        return self._read("currency", cells.currency)
-
-    def money(self, column: str = "amount") -> Data:
-        """An amount that must be there, in the row's currency, as money on the wire."""
-        text = self._filled(column)
-        code = self.currency()
-        return {"amount": self.amount(column, text, code), "currency": code}
-
-    def amount(self, column: str, text: str, code: str) -> str:
-        """An amount in that currency, without zeros that are finer than it."""
-        try:
-            found = cells.amount(text, self.reading.mark)
-        except Refused as refused:
-            raise refused.at(column) from None
-        if found.currencies is not None and code not in found.currencies:
-            raise Refused("bad_cell", f"{text[:40]!r} is not in {code}; expected the currency of the row", column)
-        whole, _, decimals = found.text.partition(".")
-        fine = minor_units(code)
-        kept = decimals[:fine] + decimals[fine:].rstrip("0")
-        return f"{whole}.{kept}" if kept else whole
-
-    def rate(self) -> str | None:
-        """An exchange rate; None where there is none."""
-        if not self.cells.get("rate", "").strip():
-            return None
-        return self._read("rate", lambda text: cells.amount(text, self.reading.mark).text)
-
-    def _filled(self, column: str) -> str:
-        text = self.cells.get(column, "")
-        if not text.strip():
-            raise self._empty(column)
-        return text
-
-    def _empty(self, column: str) -> Refused:
-        return Refused("cell_missing", f"is empty; expected the {column.replace('_', ' ')}", column)
-
-    def _read(self, column: str, read: Callable[[str], T]) -> T:
-        try:
-            return read(self.cells.get(column, ""))
-        except Refused as refused:
-            raise refused.at(column) from None
 
 
 class Fact(NamedTuple):
@@ -135,13 +42,17 @@ class Fact(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of file. `fields` says which column the places in its events come from."""
+    """A kind of file. `fields` says which column the places in its events come from. Rows one below the other that are
+    alike in the columns `together` make one event, with a list of them under the name `listed`.
+    """
 
     name: str
     columns: tuple[Column, ...]
     types: frozenset[str]
     read: Callable[[Row], Iterable[tuple[str, str, Data]]]
     fields: Mapping[str, str]
+    together: tuple[str, ...] = ()
+    listed: str = ""
 
     def facts(self, row: Row) -> list[Fact]:
         """The events of a row. Raises Refused `bad_cell`, `cell_missing`, whose field is the column."""
@@ -151,6 +62,15 @@ class Kind(NamedTuple):
             for suffix, event_type, data in self.read(row)
         ]
 
+    def joined(self, facts: Sequence[Fact]) -> Fact:
+        """The one event of rows that belong together, from those that each of them would be."""
+        first = facts[0]
+        if len(facts) == 1:
+            return first
+        data = [msgspec.json.decode(fact.data, type=Data) for fact in facts]
+        listed = [part for one in data for part in one[self.listed]]
+        return first._replace(data=_json.encode(data[0] | {self.listed: listed}))
+
     def column_of(self, field: str | None) -> str | None:
         """The column that a place (`$.total.amount`, an attribute, or a column itself) is about."""
         if field is None or field in self.fields.values():
@@ -159,8 +79,11 @@ class Kind(NamedTuple):
         return self.fields.get(parts[1] if len(parts) > 1 else parts[0])
 
 
-def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now: datetime) -> Attributes:
-    """The attributes of a fact that the contracts take. `said_at` is its time (ISO 8601), `now` the moment of sending.
+def judge(
+    kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now: datetime, history: str | None = None
+) -> Attributes:
+    """The attributes of a fact that the contracts take. `said_at` is its time (ISO 8601), `now` the moment of sending,
+    `history` the day of cut-over (ISO 8601) where it is of a load of the past.
 
     Raises Refused as the contracts do, with the column as its field.
     """
@@ -172,6 +95,8 @@ def judge(kind: Kind, fact: Fact, source: str, event_id: str, said_at: str, now:
         "ce_subject": fact.subject.encode(),
         "ce_time": said_at.encode(),
     }
+    if history is not None:
+        given["ce_history"] = history.encode()
     try:
         attributes, data = read_attributes(given, fact.data)
         check_said(attributes, data, now)
@@ -247,6 +172,11 @@ def _purchase(row: Row) -> Iterable[tuple[str, str, Data]]:
     yield "", PurchaseMade.TYPE, data | more
 
 
+def _balance(row: Row) -> Iterable[tuple[str, str, Data]]:
+    data = {"as_of": row.day("as_of"), "open": [row.money("open")], "company": row.optional("company")}
+    yield "", BalanceStated.TYPE, data
+
+
 _CUSTOMER_FIELDS: Final = {name.name: name.name for name in headings.CUSTOMERS}
 KINDS: Final[Mapping[str, Kind]] = {
     "customers": Kind(
@@ -304,5 +234,20 @@ KINDS: Final[Mapping[str, Kind]] = {
             "company": "company",
             "currency": "currency",
         },
+    ),
+    "balances": Kind(
+        "balances",
+        headings.BALANCES,
+        frozenset({BalanceStated.TYPE}),
+        _balance,
+        {
+            "subject": "customer",
+            "as_of": "as_of",
+            "open": "open",
+            "company": "company",
+            "currency": "currency",
+        },
+        together=("customer", "as_of", "company"),
+        listed="open",
     ),
 }

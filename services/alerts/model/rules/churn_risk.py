@@ -16,7 +16,7 @@ from typing import Final
 
 from services.alerts.model.activity.risk import ChurnRisk
 from services.alerts.model.cadence.rhythm import JUDGED_GAPS
-from services.alerts.model.episode import Episode
+from services.alerts.model.episode import Episode, cut_over, past_on
 from services.alerts.model.purchase import Bought
 
 RULE: Final = "churn_risk"
@@ -28,7 +28,7 @@ RHYTHM_DAYS: Final = JUDGED_GAPS + 1  # who bought on so many days has a rhythm
 
 def episode(subject: str, risk: ChurnRisk, opened: Sequence[Bought], ended: Bought | None) -> Episode:
     """What a silence after the purchases `opened` (in order, one a day) is to alerts; `ended` is the next one."""
-    last = opened[-1].on
+    last, stages = opened[-1].on, ((risk.since, STAGE),)
     return Episode(
         rule=RULE,
         subject=subject,
@@ -36,7 +36,8 @@ def episode(subject: str, risk: ChurnRisk, opened: Sequence[Bought], ended: Boug
         opening_fact=last.isoformat(),
         opened_on=risk.since,
         opened_by=tuple(bought.key.ref for bought in opened),
-        stages=((risk.since, STAGE),),
+        stages=stages,
+        past=past_on(risk.since, stages, cut_over(bought.key for bought in opened)),
         closed_on=ended.on if ended is not None else None,
         outcome=BOUGHT_AGAIN if ended is not None else None,
         because=(ended.key.ref,) if ended is not None else (),

@@ -14,7 +14,7 @@ from typing import Final
 
 from services.alerts.model.activity.risk import ChurnRisk
 from services.alerts.model.cadence.course import Stretch
-from services.alerts.model.episode import Episode
+from services.alerts.model.episode import Episode, cut_over, past_on
 from services.alerts.model.rules import churn_risk
 
 RULE: Final = "purchase_slowdown"
@@ -30,6 +30,10 @@ def episode(subject: str, found: Stretch, lost: ChurnRisk | None = None) -> Epis
     one = found.episode
     ended = one.ended_on
     lost = lost if ended is None else None
+    stages = (
+        (one.raised_on, STAGES[one.kind]),
+        *(((max(one.raised_on, lost.since), LOST),) if lost is not None else ()),
+    )
     return Episode(
         rule=RULE,
         subject=subject,
@@ -37,10 +41,8 @@ def episode(subject: str, found: Stretch, lost: ChurnRisk | None = None) -> Epis
         opening_fact=opening_fact(one.last_purchase),
         opened_on=one.raised_on,
         opened_by=tuple(bought.key.ref for bought in found.opened),
-        stages=(
-            (one.raised_on, STAGES[one.kind]),
-            *(((max(one.raised_on, lost.since), LOST),) if lost is not None else ()),
-        ),
+        stages=stages,
+        past=past_on(one.raised_on, stages, cut_over(bought.key for bought in found.opened)),
         closed_on=ended,
         outcome=one.outcome if ended is not None else None,
         because=tuple(bought.key.ref for bought in found.ended),

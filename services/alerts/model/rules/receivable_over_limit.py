@@ -72,10 +72,13 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Fact(NamedTuple):
-    """What led to a judgement: an event, and how it ends an episode if it does. Without `ref`: the calendar."""
+    """What led to a judgement: an event, and how it ends an episode if it does. Without `ref`: the calendar. `past`: it
+    is of before the company's cut-over.
+    """
 
     ref: str = ""
     outcome: str = WITHIN
+    past: bool = False
 
 
 CALENDAR: Final = Fact()
@@ -83,7 +86,8 @@ CALENDAR: Final = Fact()
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """An episode that stands. `raised`: an alert was made of it. `most` is the most that was owed during it, in
-    `currency`, the limit's; None once that has changed, for amounts of two currencies cannot be compared.
+    `currency`, the limit's; None once that has changed, for amounts of two currencies cannot be compared. `past` as of
+    an episode.
     """
 
     opening_fact: str
@@ -93,6 +97,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     currency: str
     most: Decimal | None = None
     raised: bool = False
+    past: int = -1
 
 
 class Judged(NamedTuple):
@@ -243,11 +248,13 @@ def _standing(held: Standing | None, limit: Granted, weighed: Weighed, today: da
             stages=((today, weighed.stage),),
             most=weighed.exposure,
             currency=weighed.currency,
+            past=weighed.stage if fact.past else -1,
         )
     stages = held.stages if held.stages[-1][1] == weighed.stage else (held.stages[0], (today, weighed.stage))
     same = held.most is not None and held.currency == weighed.currency
     most = max(held.most, weighed.exposure) if held.most is not None and same else None
-    return msgspec.structs.replace(held, stages=stages, most=most, currency=weighed.currency)
+    past = weighed.stage if fact.past and stages is not held.stages else held.past
+    return msgspec.structs.replace(held, stages=stages, most=most, currency=weighed.currency, past=past)
 
 
 def limit_outcome(limit: Granted) -> str:
@@ -264,5 +271,6 @@ def _episode(subject: str, company: str, standing: Standing, weighed: Weighed | 
         opened_on=standing.opened_on,
         opened_by=standing.opened_by,
         stages=standing.stages,
+        past=standing.past,
         figures=figures(company, weighed),
     )

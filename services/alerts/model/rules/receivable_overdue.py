@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from contracts.money import amount_text
-from services.alerts.model.episode import Episode
+from services.alerts.model.episode import Episode, past_on
 from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import (
     Cancelled,
@@ -246,6 +246,7 @@ def _outcome(point: _Point) -> str | None:
 def _episode(item: OpenItem, facts: InvoiceFacts, params: Params, run: _Run, until: date) -> Episode:
     seen_on = run.closed_on or until
     late = days_past_due(item, seen_on) or 0
+    stages = _stages(facts, params, run, until)
     return Episode(
         rule=RULE,
         subject=item.subject,
@@ -253,10 +254,11 @@ def _episode(item: OpenItem, facts: InvoiceFacts, params: Params, run: _Run, unt
         opening_fact=item.cause if run.opener.rank != _FACT else run.opener.key.ref,
         opened_on=run.opened_on,
         opened_by=(run.opener.key.ref,),
-        stages=_stages(facts, params, run, until),
+        stages=stages,
         closed_on=run.closed_on,
         outcome=run.outcome,
         because=run.because,
+        past=past_on(run.opened_on, stages, run.opener.key.history),
         figures={
             "invoice": item.invoice_id,
             "open": amount_text(open_on(item, seen_on), facts.currency),

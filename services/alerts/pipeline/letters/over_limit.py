@@ -22,7 +22,16 @@ from services.alerts.model.alert import Alert
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem, days_past_due, open_on
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write, figured_at, heading, named, rows_behind
+from services.alerts.pipeline.letters.parts import (
+    Content,
+    Withheld,
+    Write,
+    books,
+    figured_at,
+    heading,
+    named,
+    rows_behind,
+)
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -63,6 +72,7 @@ def letter(
     used, orders = figures.get("utilisation"), figures.get("orders")
     return LimitMail(
         **heading(alert, account, colleague, settings),
+        **books(account, colleague),
         company=company,
         limit=Money(Decimal(figures["limit"]), currency),
         valid_from=limit.valid_from if limit is not None else None,

@@ -30,7 +30,7 @@ from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import Entry, OpenItem
 from services.alerts.model.rules.receivable_overdue import RULE
 from services.alerts.model.staff import Colleague
-from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading
+from services.alerts.pipeline.letters.parts import Content, Withheld, Write, books, figured_at, heading
 from services.alerts.settings import AlertsSettings
 from services.alerts.store import ALERTS, ITEMS, Item
 from services.chassis.mongo import Database, Doc, find, from_doc
@@ -75,10 +75,11 @@ def letter(alert: Alert, item: OpenItem, account: Account, colleague: Colleague,
     """What the mail about a raised receivable_overdue says."""
     figures = alert.figures
     currency = figures["currency"]
-    as_of = settings.rules.day(alert.raised_at)
+    as_of = settings.rules.day(figured_at(alert))
     grace = settings.rules.overdue_for(account, as_of).grace_days
     return AlertMail(
         **heading(alert, account, colleague, settings),
+        **books(account, colleague),
         company=item.company,
         invoice_id=item.invoice_id,
         issued_on=item.invoice.issued_on if item.invoice else None,

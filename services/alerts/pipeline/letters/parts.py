@@ -9,6 +9,7 @@ from typing import Final, TypedDict, cast
 
 from services.alerts.channels.mail import Picture
 from services.alerts.channels.render import EventBehind, Heading, Line
+from services.alerts.channels.render_books import books_in_short, books_say
 from services.alerts.channels.words import Language
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
@@ -72,6 +73,19 @@ class Headed(TypedDict):
     link: str
     customer_id: str
     customer_name: str
+
+
+class Books(TypedDict):
+    """The fields of a Heading that say what the books say otherwise."""
+
+    books: tuple[str, ...]
+    books_short: str
+
+
+def books(account: Account, colleague: Colleague) -> Books:
+    """What a mail about money says of a customer whose balance is another in the books; nothing where it is not."""
+    language = cast("Language", colleague.language)
+    return Books(books=books_say(account.stated, language), books_short=books_in_short(account.stated, language))
 
 
 def heading(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Headed:
