@@ -17,6 +17,7 @@ from contracts.refusal import Refused
 from .aggregate import Desk, Head, Kind, Stored, cause_of, name_of
 from .mongo import Doc
 from .service import Handler, Tick
+from .ties import fields
 
 
 class Origin(NamedTuple):  # made for every record: as a frozen dataclass it would take four times as long
@@ -33,7 +34,7 @@ class Origin(NamedTuple):  # made for every record: as a frozen dataclass it wou
 @dataclass(slots=True)
 class Work:
     """What to fold, for whom and when. `id` is None for due moments: they come from stored state and cannot be
-    repeated.
+    repeated. `subject` is the account it came with; it is folded at the desk of that account's root.
     """
 
     subject: str
@@ -110,6 +111,8 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
     }
     if handler.withdraws:
         row["w"] = True  # until the subject has been folded again
+    if handler.ties is not None and (tie := handler.ties(event)).account != event.subject:
+        row |= fields(tie, event.subject)
     if not handler.keep:
         row = {"_id": cause, "at": now}
     return Work(
