@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from contracts.envelope import Event
 from contracts.events import alerts, lifecycle, profiles, settings, staff, trade
@@ -24,6 +25,7 @@ from services.alerts.folds.books import (
 from services.alerts.folds.colleagues import staff_left, staff_told
 from services.alerts.folds.customers import (
     account_due,
+    account_tied,
     calendar_set,
     limit_changed,
     owner_changed,
@@ -42,6 +44,7 @@ from services.alerts.store import (
     ACCOUNTS,
     ALERTS,
     CREDIT,
+    FALLEN,
     ITEMS,
     NOTES,
     NOTIFICATIONS,
@@ -56,13 +59,14 @@ from services.alerts.watch.credit import credit_due
 from services.alerts.watch.rhythm import rhythm_due
 from services.chassis.aggregate import Desk
 from services.chassis.service import Service
+from services.chassis.ties import Tie
 
 
 def alerts_service(rules: Rules) -> Service:
     """The alerts service under the given rules."""
     service = Service("alerts", feeds=("rapport.trade",), books=tuple(payload.TYPE for payload in BOOKS))
     service.stores(
-        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, NOTIFICATIONS, NOTES
+        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, FALLEN, NOTIFICATIONS, NOTES
     )
     folds: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
         trade.InvoiceIssued: invoice_issued,
@@ -76,15 +80,11 @@ def alerts_service(rules: Rules) -> Service:
         trade.PaymentReversed: payment_reversed,
         **BOUGHT,
         **ORDERED,
-        lifecycle.OwnerChanged: owner_changed,
-        lifecycle.LimitChanged: limit_changed,
-        lifecycle.ProfileErased: profile_erased,
-        settings.CalendarSet: calendar_set,
     }
     needed = NEEDS | PURCHASES_NEEDED
     for payload, fold in folds.items():
         service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(fold, rules))
-    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))
+    _who(service, rules)
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
@@ -97,6 +97,26 @@ def alerts_service(rules: Rules) -> Service:
     service.exporter = export
     service.opening = partial(learn, rules)
     return service
+
+
+def _who(service: Service, rules: Rules) -> None:
+    """What is said of a customer himself. Where several accounts are one, that of his first holds."""
+    said: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
+        lifecycle.OwnerChanged: owner_changed,
+        lifecycle.LimitChanged: limit_changed,
+        settings.CalendarSet: calendar_set,
+    }
+    for payload, fold in said.items():
+        service.on(payload, ACCOUNTS, of_root=True)(partial(fold, rules))
+    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False, of_root=True)(partial(profile_changed, rules))
+    service.on(lifecycle.ProfileMerged, ACCOUNTS, ties=partial(_tie, True))(partial(account_tied, rules))
+    service.on(lifecycle.ProfileUnmerged, ACCOUNTS, ties=partial(_tie, False))(partial(account_tied, rules))
+    service.on(lifecycle.ProfileErased, ACCOUNTS, to_root=True)(partial(profile_erased, rules))
+
+
+def _tie(holds: bool, event: Event) -> Tie:
+    said = cast("lifecycle.ProfileMerged", event.data)
+    return Tie(said.merged_id, holds, said.revision or 0)
 
 
 def _deadlines(service: Service, rules: Rules) -> None:

@@ -85,18 +85,25 @@ class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person wrote about an alert. It stays here; on the bus goes its id."""
+    """What a person wrote about an alert. It stays here; on the bus goes its id. `account`: that of the customer's
+    accounts whose alert it is about, where it is not his first.
+    """
 
     text: str
+    account: str = ""
 
 
+UNKNOWN = {"state.revision": None}  # no snapshot of profiles has come
 # Readers are shown their own customers; an account that nobody answers for costs these indexes nothing.
 ACCOUNTS = Head(
     "accounts",
     Account,
-    indexes=tuple(
-        Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
-        for who in ("owner_id", "deputy_id")
+    indexes=(
+        *(
+            Index(((f"state.owners.{who}", 1),), partial={f"state.owners.{who}": {"$exists": True}})
+            for who in ("owner_id", "deputy_id")
+        ),
+        Index((("root", 1), ("_id", 1)), partial=UNKNOWN),
     ),
     copied=("name", "revision", "role"),
     clocked=True,
@@ -134,6 +141,8 @@ ALERTS = Part(
         Index((("state.owner_id", 1), ("state.alert.state", 1), ("state.alert.raised_at", -1), ("k", 1))),
     ),
 )
+# What fell away when accounts came together or were parted: whoever was told of it can still read how it ended.
+FALLEN = Part("fallen", Owned, ACCOUNTS, derived=False, indexes=(Index((("k", 1),)),))
 NOTIFICATIONS = Part(
     "notifications",
     Notification,

@@ -64,7 +64,8 @@ def fold_subject(
     out = Folded(state, heard=state.heard)
     for work in works:
         if state.erased or out.erase:
-            if work.tick is None:
+            # Whoever is told again to forget him has nothing to do.
+            if work.tick is None and not (work.handler is not None and work.handler.to_root):
                 out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
         now = _learnt(work, out.heard)

@@ -78,6 +78,7 @@ def regrouped(
             own = in_order([row for row in rows if to.get(account_of(row), account_of(row)) == name])
             one.built = rebuild(service, head, name, own, ticked, kept[name]).state
             one.one = changes(service, one.before, one.built)
+            one.built.root, one.built.kin = "", one.kin
             one.one.changed |= {
                 at: (service.kinds[at[0]], stored)
                 for at, stored in kept[name].items()
@@ -138,7 +139,7 @@ def _was(service: Service, one: Moved, moved: Mapping[str, Moved]) -> dict[Key, 
 
 def _told(service: Service, one: Moved, name: str, now: datetime, because: str) -> None:
     retied = service.retied.get(one.before.head)
-    if retied is not None and not one.before.erased and one.before.v:
+    if retied is not None:
         desk = Desk(one.before, f"rapport/{service.name}", now, f"tie:{because}:{name}")
         retied(desk, one.root)
         one.one.changed, one.one.said = desk.changed, desk.said
@@ -262,6 +263,8 @@ async def _erase(applier: Applier, head: Head[Any], accounts: Iterable[str], now
     # Their root was erased before it was known here that they are his.
     def forget(desk: Desk) -> None:
         desk.erase_subject()
+        if applier.service.eraser is not None:
+            applier.service.eraser(desk, None)
 
     await applier.apply([act_work(head, account, now, f"erased:{account}", forget) for account in accounts])
 

@@ -219,6 +219,7 @@ def difference(service: Service, before: State, built: State, now: datetime) -> 
 def changes(service: Service, before: State, built: State) -> Folded:
     """What has to be written to turn `before` into `built`."""
     one = Folded(before)
+    built.root, built.kin = before.root, before.kin
     for at in before.documents.keys() | built.documents.keys():
         kind: Kind = service.kinds[at[0]]
         if is_kept(service, at):

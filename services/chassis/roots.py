@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .aggregate import Head, Kind, State
 from .claims import Subject
@@ -42,7 +42,14 @@ def desk_of(state: State, work: Work, kinds: Mapping[str, Kind]) -> Subject:
     return state.head, state.subject
 
 
-async def root_of(db: Database, head: Head[object], account: str) -> str:
+async def accounts_of(db: Database, head: Head[Any], account: str) -> list[str]:
+    """All accounts of the customer whose one this is, for readers: his root first."""
+    root = await root_of(db, head, account)
+    doc = await db[head.name].find_one({"_id": root}, projection={"kin": 1})
+    return [root, *(doc or {}).get("kin", ())]
+
+
+async def root_of(db: Database, head: Head[Any], account: str) -> str:
     """The root of an account, for readers; the account itself where it is no other's."""
     doc = await db[head.name].find_one({"_id": account}, projection={"root": 1})
     root: str = (doc or {}).get("root", account)

@@ -29,6 +29,7 @@ Needs = Callable[[Event], Iterable[tuple[Kind, str]]]
 Tick = Callable[[Desk, str, Any], None]
 AfterRefold = Callable[[Desk, "Before"], None]
 Opening = Callable[[Database], Awaitable[object]]
+Eraser = Callable[[Desk, Event | None], None]
 Export = Callable[[Database, str], Awaitable[dict[str, list[Doc]]]]
 Ties = Callable[[Event], Tie]
 Retied = Callable[[Desk, str], None]
@@ -79,7 +80,7 @@ class Service:
     kinds: dict[str, Kind] = field(default_factory=dict)
     refolded: dict[str, AfterRefold] = field(default_factory=dict)
     retied: dict[str, Retied] = field(default_factory=dict)
-    eraser: Fold | None = None
+    eraser: Eraser | None = None  # without an event where a customer's other account was erased
     exporter: Export | None = None
     opening: Opening | None = None  # what its folds rest on beside their desk is read before the first of them
     extra: tuple[Collection, ...] = ()

@@ -16,19 +16,19 @@ from .mongo import Doc
 
 
 class Tie(NamedTuple):
-    """What an event says beside its subject: that account is the subject's (`holds`), or is its own again. `at` is when
-    that was said first; of several about one account the latest counts.
+    """What an event says beside its subject: that account is the subject's (`holds`), or is its own again. Of several
+    about one account that of the highest `rank` counts: milliseconds of the event's time, or a number its sender gives.
     """
 
     account: str
     holds: bool
-    at: datetime
+    rank: int
 
 
 class Said(NamedTuple):
     """A tie with who said it, in the order in which ties count."""
 
-    at: datetime
+    rank: int
     name: str
     account: str
     into: str
@@ -37,13 +37,13 @@ class Said(NamedTuple):
 
 def fields(tie: Tie, subject: str) -> Doc:
     """What a ledger row keeps of a tie so that it is found from both its accounts; `w` until it has taken effect."""
-    return {"m": [tie.account, subject], "tie": {"holds": tie.holds, "at": tie.at}, "w": True}
+    return {"m": [tie.account, subject], "tie": {"holds": tie.holds, "rank": tie.rank}, "w": True}
 
 
 def said(row: Doc) -> Said:
     """The tie of a ledger row."""
     account, into = row["m"]
-    return Said(row["tie"]["at"], row["_id"], account, into, row["tie"]["holds"])
+    return Said(row["tie"]["rank"], row["_id"], account, into, row["tie"]["holds"])
 
 
 def parents(ties: Iterable[Said]) -> dict[str, str]:

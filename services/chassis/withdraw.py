@@ -77,7 +77,7 @@ class Withdrawals:
         for row in ties:
             if not await self._goes_on():
                 break
-            await gather(self.applier, row, now)
+            await gather(self.applier, row, max(now, row["at"]))
 
     async def _goes_on(self) -> bool:
         return not self._stopping.is_set() and await self.leases.take(LEASE)

@@ -13,6 +13,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `opening_fact` names what opened it and keeps its alert the same one for ever; `opened_by` are the facts to read
     when asking why. `stages` are the days on which a stage (1 and up, growing) was reached, first that at the opening.
     `closed_on` is None while it stands; then `outcome` says how it ended and `because` which facts ended it.
+    `account` is that of the customer's accounts with which the opening fact came, where it is not his first.
     `figures` are what a manager reads and is told about when they change; `moving` is what the calendar alone changes.
     """
 
@@ -26,8 +27,14 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     closed_on: date | None = None
     outcome: str | None = None
     because: tuple[str, ...] = ()
+    account: str = ""
     figures: dict[str, str] = {}
     moving: dict[str, str] = {}
+
+    @property
+    def named_after(self) -> str:
+        """The account that the alert is named after: whatever it is merged into, its alerts stay the same ones."""
+        return self.account or self.subject
 
     @property
     def stage(self) -> int:

@@ -10,7 +10,7 @@ import msgspec
 
 from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model.account import Account, next_change, owner_on
-from services.alerts.model.alert import Change
+from services.alerts.model.alert import Alert, Change
 from services.alerts.model.notification import NO_OWNER, NOBODY, Notification, Reason, requeued, sent_as, suppressed
 from services.alerts.model.rules import purchase_slowdown, receivable_over_limit
 from services.alerts.rules import Rules
@@ -73,8 +73,16 @@ def _notify(desk: Desk, change: Change, reason: Reason, owner: str) -> None:
         message_id=sent_as("mail", key, owner),
         created_at=desk.now,
         next_at=desk.now,
+        account=alert.account,
     )
     _queue(desk, key, notification if owner else suppressed(notification, NO_OWNER))
+
+
+def announce(desk: Desk, rules: Rules, alert: Alert) -> None:
+    """Queue the message about an alert that began without the clock: facts of two accounts came together."""
+    account = desk.get(ACCOUNTS)
+    owner = alert.assigned_to or (owner_on(account, rules.day(desk.now)) if account is not None else "")
+    _notify(desk, Change(alert=alert, kind="raised"), "raised", owner)
 
 
 def notification_key(change: Change, now: datetime) -> str:
