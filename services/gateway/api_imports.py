@@ -252,6 +252,7 @@ def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:
         made_by=caller.subject,
         owner=known.source.name if known is not None else None,
         wishes=_wishes(asked),
+        system=asked.system or (known.source.system if known is not None else None),
     )
 
 

@@ -18,7 +18,7 @@ from services.chassis.pages import Page, WantedPage, etag
 from services.chassis.problems import Problem, missing
 from services.chassis.roots import root_of
 from services.chassis.web import Audited, Personal
-from services.profiles import store
+from services.profiles import api_suggestions, store
 from services.profiles.model.consents import SENSITIVE, ConsentBook, granted
 from services.profiles.model.customer import GROUPS, PLAIN, Customer
 from services.profiles.model.limits import LimitBook, LimitSet
@@ -33,8 +33,13 @@ ACCESS: Access = {
     ("GET", "/customers/{id}"): _READERS,
     ("GET", "/customers/{id}/export"): only(Role.ADMIN),
     ("GET", "/staff/{id}"): EVERYONE - {Role.ANALYST},
+    **api_suggestions.ACCESS,
 }
-PERSONAL: Personal = {("GET", "/customers/{id}"): "id", ("GET", "/customers/{id}/export"): "id"}
+PERSONAL: Personal = {
+    ("GET", "/customers/{id}"): "id",
+    ("GET", "/customers/{id}/export"): "id",
+    **api_suggestions.PERSONAL,
+}
 router = APIRouter()
 
 

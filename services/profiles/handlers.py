@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+import msgspec
+
 from contracts.envelope import Event
 from contracts.events import customers, staff
 from contracts.events.lifecycle import ProfileErased, ProfileMerged, ProfileUnmerged
@@ -18,6 +20,7 @@ from services.profiles.emits import limit_changed, tell, tell_root, tell_staff
 from services.profiles.model.consents import Consent, ConsentBook, with_consent
 from services.profiles.model.customer import Customer, Link, Stamp, as_of, assign, given, learn, link, named_on, tenures
 from services.profiles.model.facts import CompanyDays, FactKey
+from services.profiles.model.likeness import likeness
 from services.profiles.model.limits import Limit, LimitBook, LimitSet, changes, with_limit
 from services.profiles.model.owners import Assignment, Tenure, first_difference
 from services.profiles.model.staff import Card, Leaving, Staff, described, leaves, staff_as_of
@@ -128,6 +131,8 @@ def _customer(desk: Desk) -> Customer:
 def _keep(desk: Desk, days: CompanyDays, customer: Customer) -> Customer:
     """Store a customer as of now."""
     customer, ahead = as_of(customer, days, days.of(desk.now))
+    if (alike := likeness(desk.subject, customer)) != customer.alike:
+        customer = msgspec.structs.replace(customer, alike=alike)
     desk.put(CUSTOMERS, customer, due=days.begins(ahead) if ahead is not None else None)
     return customer
 

@@ -33,6 +33,7 @@ CUSTOMERS = Head(
         Index((("state.owner.owner_id", 1), ("_id", 1))),
         Index((("state.owner.deputy_id", 1), ("_id", 1))),
         Index((("state.name", 1), ("_id", 1))),
+        Index((("state.alike", 1),), partial={"state.alike": {"$exists": True}}),
     ),
 )
 LIMITS = Part("limits", LimitBook, CUSTOMERS)
@@ -42,6 +43,7 @@ STAFF = Head("staff", Staff, clocked=True, indexes=(Index((("state.card.token_su
 TOLD = Part("told", Told, CUSTOMERS, derived=False)
 STAFF_TOLD = Part("staff_told", Told, STAFF, derived=False)
 LAST = "\U0010ffff"  # sorts behind every character of a name
+MOST_ALIKE = 500
 PARTS = (LIMITS, CONSENTS, TOLD, STAFF_TOLD)
 
 
@@ -98,11 +100,23 @@ async def _found(db: Database, where: list[Doc], *, sort: list[tuple[str, int]],
     ]
 
 
+async def some(db: Database, accounts: list[str]) -> dict[str, Found]:
+    """Those of these accounts that are known."""
+    return {one.id: one for one in await _found(db, [{"_id": {"$in": accounts}}], sort=[("_id", 1)], limit=0)}
+
+
+async def alike(db: Database, keys: list[str]) -> list[Found]:
+    """Customers that have one of these keys (likeness.py), some hundreds at most."""
+    where: list[Doc] = [{"state.alike": {"$in": keys, "$exists": True}}]
+    return await _found(db, where, sort=[("_id", 1)], limit=MOST_ALIKE) if keys else []
+
+
 async def merged(db: Database, customer_id: str) -> list[tuple[str, Customer, list[LimitBook]]]:
     """The accounts merged into a customer, each as its systems state it; one that nobody has registered is empty."""
     accounts = (await accounts_of(db, CUSTOMERS, customer_id))[1:]
-    found = {one.id: one.customer for one in await _found(db, [{"_id": {"$in": accounts}}], sort=[("_id", 1)], limit=0)}
-    return [(account, found.get(account) or Customer(), await limits(db, account)) for account in accounts]
+    found = await some(db, accounts)
+    stated = {account: found[account].customer if account in found else Customer() for account in accounts}
+    return [(account, customer, await limits(db, account)) for account, customer in stated.items()]
 
 
 async def limits(db: Database, customer_id: str) -> list[LimitBook]:

@@ -29,7 +29,9 @@ LOOKED_AT: Final = 1_000  # rows of a preview
 
 @dataclass(frozen=True)
 class Sent:
-    """What a caller says of his file. `owner` is the registered source that he is, if he is one."""
+    """What a caller says of his file. `owner` is the registered source that he is, if he is one; `system` whose own ids
+    its customers are called by, if they are not the company's accounts.
+    """
 
     kind: str
     source: str
@@ -37,6 +39,7 @@ class Sent:
     made_by: str
     owner: str | None
     wishes: Wishes
+    system: str | None = None
 
 
 @dataclass(frozen=True)
@@ -131,5 +134,6 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         made_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
         made_by=sent.made_by,
         owner=sent.owner,
+        system=sent.system,
         format=known,
     )

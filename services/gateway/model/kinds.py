@@ -14,7 +14,7 @@ import msgspec
 
 from contracts.attributes import Attributes, read_attributes
 from contracts.envelope import check_said
-from contracts.events.customers import CustomerRegistered
+from contracts.events.customers import CustomerLinked, CustomerRegistered, local_account
 from contracts.events.sales import PurchaseMade
 from contracts.events.trade import CreditNoteIssued, DebtWrittenOff, InvoiceDisputed, InvoiceIssued, PaymentReceived
 from contracts.money import minor_units
@@ -30,13 +30,15 @@ T = TypeVar("T")
 
 class Reading(NamedTuple):
     """How the cells of a file are to be read; `currency` where the file has no column for it. `digest` names its
-    bytes.
+    bytes. `system`: whose own ids its customers are called by; None: the company's accounts. `source` is the events'.
     """
 
     mark: Mark
     currency: str | None
     epoch_1904: bool
     digest: str
+    system: str | None = None
+    source: str = ""
 
 
 class Row(NamedTuple):
@@ -59,6 +61,11 @@ class Row(NamedTuple):
         if found is None:
             raise self._empty(column)
         return found
+
+    def account(self) -> str:
+        """The account the row is about. A file that has both ids of a customer says the company's as `customer`."""
+        customer, system = self.text("customer"), self.reading.system
+        return local_account(system, customer) if system and self.optional("local_id") is None else customer
 
     def day(self, column: str) -> str:
         """A date that must be there, as ISO 8601."""
@@ -145,7 +152,7 @@ class Kind(NamedTuple):
 
     def facts(self, row: Row) -> list[Fact]:
         """The events of a row. Raises Refused `bad_cell`, `cell_missing`, whose field is the column."""
-        subject = row.text("customer")
+        subject = row.account()
         return [
             Fact(suffix, event_type, subject, _json.encode({name: value for name, value in data.items() if value}))
             for suffix, event_type, data in self.read(row)
@@ -193,6 +200,8 @@ def _customer(row: Row) -> Iterable[tuple[str, str, Data]]:
     }
     more = ("group", "territory", "parent_id", "owner_id", "timezone", "language")
     yield "", CustomerRegistered.TYPE, data | {name: row.optional(name) for name in more}
+    if (own := row.optional("local_id")) is not None:
+        yield "/linked", CustomerLinked.TYPE, {"system": row.reading.system or row.reading.source, "local_id": own}
 
 
 def _invoice(row: Row) -> Iterable[tuple[str, str, Data]]:
