@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from contracts.events.lifecycle import ProfileMerged, ProfileUnmerged
-from deploy.local.mailbox.process import MailboxProcess
+from deploy.local.mailbox import process as mailboxes
 from deploy.local.stack import Stack
 from tests.alerts.buskit import Bus, bus_on, serve
 from tests.waiting import until
@@ -20,10 +20,12 @@ PROFILES = "rapport/profiles"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def bus(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bus]:
-    home = tmp_path_factory.mktemp("mails")
-    with MailboxProcess(home) as mailbox:
+    mailbox = mailboxes.start(tmp_path_factory.mktemp("mails"))
+    try:
         async with bus_on(stack, mailbox=mailbox) as bus:
             yield bus
+    finally:
+        mailbox.stop()
 
 
 async def standing(bus: Bus, customer: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from contracts.payload import Payload
 from contracts.refusal import Refused
 from deploy.local.stack import Stack
 from services.chassis.auth import Role
-from services.chassis.mongo import find
+from services.chassis.mongo import Doc, find
 from services.chassis.withdraw import Withdrawals
 from services.chassis.work import event_work
 from services.profiles.model.customer import Customer
@@ -56,22 +56,19 @@ async def said(one: House, *subjects: str) -> list[tuple[str, Payload]]:
     """What waits to go out about these parties, in order, but snapshots."""
     keys = [subject.encode() for subject in subjects]
     rows = await find(one.runtime.db, "outbox", {"key": {"$in": keys}, "topic": "rapport.lifecycle"}, sort=[("at", 1)])
-    events = [
-        decode(row["value"], [(name, bytes(value)) for name, value in row["headers"]], row["key"]) for row in rows
-    ]
+    events = [read(row) for row in rows]
     return [(event.subject, event.data) for event in events]
+
+
+def read(row: Doc) -> Event:
+    return decode(row["value"], [(name, bytes(value)) for name, value in row["headers"]], row["key"])
 
 
 async def snapshots(one: House, subject: str) -> list[Any]:
     rows = await find(
         one.runtime.db, "outbox", {"key": subject.encode(), "topic": "rapport.profiles"}, sort=[("at", 1)]
     )
-    return [
-        decode(row["value"], [(name, bytes(value)) for name, value in row["headers"]], row["key"]).data
-        if row["value"] is not None
-        else None
-        for row in rows
-    ]
+    return [read(row).data if row["value"] is not None else None for row in rows]
 
 
 async def at(one: House, payload: Payload, subject: str, minutes: int) -> list[str]:
