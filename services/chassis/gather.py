@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import PyMongoError
 
@@ -32,6 +33,7 @@ from .transaction import Stale
 from .work import act_work
 
 LONGEST_PAUSE: Final = 5.0
+log = structlog.get_logger(__name__)
 Roots = Mapping[str, str]
 
 
@@ -43,6 +45,7 @@ class Moved:
     root: str = ""
     kin: tuple[str, ...] = ()
     built: State | None = None
+    refused: int = 0
     one: Folded = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,7 +79,8 @@ def regrouped(
     for name, one in moved.items():
         if not one.root:
             own = in_order([row for row in rows if to.get(account_of(row), account_of(row)) == name])
-            one.built = rebuild(service, head, name, own, ticked, kept[name]).state
+            again = rebuild(service, head, name, own, ticked, kept[name])
+            one.built, one.refused = again.state, again.refused
             one.one = changes(service, one.before, one.built)
             one.built.root, one.built.kin = "", one.kin
             one.one.changed |= {
@@ -257,6 +261,12 @@ async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     await applier.transactions.store(plan, [])
     applier.cache.drop((head.name, place) for place in places)
     applier.metrics.refolds.labels("tie").inc()
+    for one in moved:
+        if one.refused:
+            log.warning(
+                "tie.conflicts", subject=one.before.subject, facts=one.refused,
+                next="two of his accounts say one document with other content: the earlier holds; correct the other",
+            )  # fmt: skip
 
 
 async def _erase(applier: Applier, head: Head[Any], accounts: Iterable[str], now: datetime) -> None:

@@ -39,7 +39,7 @@ def tying_service(seen: Seen | None = None) -> Service:
     service.on(CustomerUnmerged, CARDS, ties=partial(_tie, False))(_noted)
     service.on(OutputDeclared, CARDS, of_root=True)(_own)
     service.handlers[CustomerErased.TYPE] = whole(service.handlers[CustomerErased.TYPE])
-    service.eraser = cast("Any", erased)
+    service.eraser = erased
 
     def compare(desk: Desk, before: Before) -> None:
         if seen is not None and before.because:

@@ -40,11 +40,11 @@ PASSED_OVER = {
         "quotation.made",
         *("payment.promised", "balance.stated"),
         *("sales_plan.set", "budget.set", "expense.booked", "expense.reversed", "source.completed"),
-        *("standing.changed", "ladder.moved", "profile.merged", "profile.unmerged"),
+        *("standing.changed", "ladder.moved"),
         *("segment.joined", "segment.left", "cuts.fitted"),
     },
     "profiles": {
-        *("customer.merged", "customer.unmerged", "referral.made", "requirement.stated"),
+        *("referral.made", "requirement.stated"),
         *("service_relation.stated", "service_relation.ended", "output.declared"),
     },
 }
