@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
@@ -22,7 +22,7 @@ class UnknownCustomer(BaseModel):
     """An account without a profile: how many facts came with it, and when the first and the last did."""
 
     id: str
-    known: Literal[False] = False
+    known: bool = False
     facts: int
     first_seen: datetime | None = None
     last_seen: datetime | None = None
@@ -39,11 +39,13 @@ class UnknownCustomer(BaseModel):
 async def list_unknown(
     request: Request,
     page: WantedPage,
-    known: Annotated[Literal[False], Query(description="Those that are known are listed by profiles.")],
+    known: Annotated[bool, Query(description="Those that are known are listed by profiles.")] = False,
 ) -> Page[UnknownCustomer]:
     """By id. What came with them is kept and judged already; once somebody registers the account, or says whose it is
     (`customer.linked`, `customer.merged`), it is his, with all that came before.
     """
+    if known:
+        raise Problem(400, "listed_elsewhere", "Customers that are known are listed by profiles; ask here known=false.")
     after = page.after
     if after is not None and not isinstance(after[0], str):
         raise Problem(400, "bad_cursor", "The cursor cannot be read; begin again without one.")
