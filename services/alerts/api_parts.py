@@ -90,7 +90,8 @@ async def wanted_customer(request: Request, response: Response, id: str) -> str:
     """
     root = await root_of(parts(request)[0].db, ACCOUNTS, id)
     if root != id:
-        response.headers["Content-Location"] = request.url.path.replace(f"/{quote(id)}", f"/{quote(root)}", 1)
+        what = request.url.path.rpartition("/")[2]
+        response.headers["Content-Location"] = f"/customers/{quote(root, safe='')}/{what}"
     return root
 
 

@@ -134,7 +134,7 @@ async def show_customer(db: Stored, caller: CurrentCaller, response: Response, i
     """
     root = await root_of(db, store.CUSTOMERS, id)
     if root != id:
-        response.headers["Content-Location"] = f"/customers/{quote(root)}"
+        response.headers["Content-Location"] = f"/customers/{quote(root, safe='')}"
     found = await store.customer(db, root)
     own = await store.identities(db, caller.subject) if caller.has(Role.MANAGER) else []
     rights = _rights(caller, found, own) if found is not None else None
