@@ -84,7 +84,7 @@ def in_order(rows: list[Doc]) -> list[Doc]:
     Each account's own rows keep their order; before accounts were tied their orders say nothing of one another, so
     there the moments at which the service learnt of them decide.
     """
-    if not any("a" in row for row in rows):
+    if len({account_of(row) for row in rows}) < 2:
         return rows
     own: dict[str, list[tuple[datetime, int, str, Doc]]] = defaultdict(list)
     for row in rows:

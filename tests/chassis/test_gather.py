@@ -18,9 +18,11 @@ from contracts.envelope import Event
 from contracts.events.customers import CustomerErased, OutputDeclared
 from deploy.local.stack import Stack
 from services.chassis import marks
+from services.chassis.lease import Leases
 from services.chassis.mongo import Doc
 from services.chassis.refold import refold_subject
 from services.chassis.ties import Said, roots
+from services.chassis.withdraw import LEASE
 from services.chassis.work import act_work, tick_work
 from tests.chassis.lab import CARDS, NOW, Lab, opened, said, told, unique
 from tests.chassis.tiekit import (
@@ -209,6 +211,7 @@ async def test_a_kill_in_the_middle_leaves_all_as_it_was_and_the_next_goes_on(
         patch.setattr(marks, "reach", die)
         await worker(lab, applier).round()
     assert await everything(lab, root, other) == before
+    await Leases(lab.db, applier.sessions.holder, 60_000).release(LEASE)  # as if it had run out
     successor = await lab.applier()
     await successor.apply(lab.works([added(other, 4)]))
     await settle(lab, successor)

@@ -16,7 +16,7 @@ from services.chassis.lease import Leases
 from services.chassis.mongo import Doc
 from services.chassis.service import Before, Service
 from services.chassis.ties import Tie
-from services.chassis.withdraw import Withdrawals
+from services.chassis.withdraw import LEASE, Withdrawals
 from tests.chassis.lab import CARDS, NOW, Card, Lab, Slip, erased, lab_service, said, told
 
 
@@ -97,6 +97,7 @@ async def settle(lab: Lab, applier: Applier) -> None:
     one = worker(lab, applier)
     while await one.round():
         pass
+    await one.leases.release(LEASE)
 
 
 async def everything(lab: Lab, *accounts: str) -> dict[str, list[Doc]]:
