@@ -25,10 +25,12 @@ from contracts.envelope import Event, decode, encode, encode_data
 from contracts.payload import Payload
 from services.chassis.aggregate import Desk, Head, Part, State, Stored, cause_of
 from services.chassis.fold import Folded, fold_subject
+from services.chassis.gather import regrouped
 from services.chassis.mongo import CODEC, Doc, from_doc
 from services.chassis.plan import body, number, settle
-from services.chassis.refold import difference, rebuild
+from services.chassis.refold import copies_of, difference, is_kept, rebuild
 from services.chassis.service import Service
+from services.chassis.ties import account_of, in_order
 from services.chassis.work import Dead, Work, act_work, event_work, tick_work
 
 P = TypeVar("P", bound=Payload)
@@ -67,6 +69,7 @@ class TestDesk:
     said: list[Event] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     tombstones: list[tuple[str, str]] = field(default_factory=list)  # topic and subject
+    roots: dict[str, str] = field(default_factory=dict)  # of accounts that are another's
 
     def take(self, *events: Event, at: datetime | None = None) -> list[Event]:
         """Apply a batch as appended to the log `at` (by itself now, never earlier); returns what was said."""
@@ -80,7 +83,7 @@ class TestDesk:
             read = decode(record.value, record.headers, record.key)
             handler = self.service.handlers[read.type]
             one = event_work(read, handler, self.now, None, encode_data(read.data))
-            work[handler.head.name, read.subject].append(one)
+            work[handler.head.name, self.roots.get(read.subject, read.subject)].append(one)
         before = len(self.said)
         for at_, works in work.items():
             self._apply(at_, works)
@@ -124,11 +127,42 @@ class TestDesk:
         state = self._state((head.name, subject))
         kinds = self.service.kinds
         kept = {at: one for at, one in state.documents.items() if not getattr(kinds[at[0]], "derived", True)}
-        built = rebuild(self.service, head, subject, self.rows[subject], state.ticked, kept).state
+        built = rebuild(self.service, head, subject, in_order(self.rows[subject]), state.ticked, kept).state
         one = difference(self.service, state, built, self.now)
         self.said += one.said
         self._settle(one)
         return one
+
+    def regroup(self, head: Head[Any], to: dict[str, str], because: str = "crm:tie") -> None:
+        """Let each of these accounts be at the root that `to` names, as the chassis' worker does."""
+        states = {name: self._state((head.name, name)) for name in to}
+        rows = [row for name in to for row in self.rows.pop(name, [])]
+        top = max(state.v for state in states.values())
+        ticked = max((state.ticked for state in states.values() if state.ticked is not None), default=None)
+        heard = max((state.heard for state in states.values() if state.heard is not None), default=None)
+        for one in regrouped(self.service, head, states, rows, to, self.now, because):
+            name, before = one.before.subject, one.before.documents
+            if one.built is None:
+                documents = {(head.name, ""): Stored(copies_of(head, before[head.name, ""].value))}
+            else:
+                new = {at: _through_bson(kind, stored) for at, (kind, stored) in one.one.changed.items()}
+                documents = {at: held for at, held in before.items() if not is_kept(self.service, at)}
+                documents |= {at: held for at, held in one.built.documents.items() if is_kept(self.service, at)} | new
+            self.said += one.one.said
+            whole = {part.name for part in self.service.parts_of(head.name)}
+            self.states[head.name, name] = State(
+                name, head.name, v=top + 1, root=one.root, kin=one.kin, ticked=ticked, heard=heard,
+                documents=documents, whole=whole,
+            )  # fmt: skip
+        self.roots = {name: root for name, root in (self.roots | to).items() if name != root}
+        for row in rows:
+            account = row["a"] = account_of(row)
+            row["s"] = to[account]
+            if row["s"] == account:
+                del row["a"]
+            self.rows[row["s"]].append(row)
+        for own in self.rows.values():
+            own.sort(key=lambda row: (row["o"], row["at"]))
 
     def _next_due(self, to: datetime) -> tuple[datetime, tuple[str, str], str, str] | None:
         waiting = [

@@ -10,7 +10,21 @@ from typing import ClassVar, Literal
 
 from contracts.events.profile_groups import Organisation, Person
 from contracts.money import Money
-from contracts.payload import Days, DoneOn, DueOn, Id, Language, Level, Name, Part, Payload, Text, Zone, not_negative
+from contracts.payload import (
+    MAX_ID,
+    Days,
+    DoneOn,
+    DueOn,
+    Id,
+    Language,
+    Level,
+    Name,
+    Part,
+    Payload,
+    Text,
+    Zone,
+    not_negative,
+)
 from contracts.refusal import Refused
 
 Relation = Literal["potential", "current", "former", "competitor"]
@@ -78,11 +92,36 @@ class CustomerChanged(CustomerRegistered, frozen=True, kw_only=True):
 
 
 class CustomerLinked(Payload, frozen=True, kw_only=True):
-    """The customer is known in another system under an id of that system."""
+    """The customer is known in another system under an id of that system.
+
+    Events about him that come under that id have the subject `<system>:<local_id>`, where %, : and / in the system's
+    name are written %25, %3A and %2F: `shop:10077`, or `erp%2Feast:C-7`. From this fact on that account is his, with
+    what has come under it before. The later of two for the same id holds; customer.unmerged takes it back.
+    """
 
     TYPE: ClassVar[str] = "rapport.customer.linked.v1"
     system: Id
     local_id: Id
+
+    @property
+    def account(self) -> str:
+        """The account under which that system's events come."""
+        return local_account(self.system, self.local_id)
+
+    def check(self) -> None:
+        if len(self.account) > MAX_ID:
+            raise Refused(
+                "bad_field",
+                f"system and local_id are {len(self.account)} characters together; expected at most {MAX_ID}, for they "
+                "make the account of that system's events",
+                "$.local_id",
+            )
+
+
+def local_account(system: str, local_id: str) -> str:
+    """The account of what a system says under an id of its own."""
+    name = system.replace("%", "%25").replace(":", "%3A").replace("/", "%2F")
+    return f"{name}:{local_id}"
 
 
 class CustomerMerged(Payload, frozen=True, kw_only=True):

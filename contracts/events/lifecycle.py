@@ -62,19 +62,24 @@ class LadderMoved(Payload, frozen=True, kw_only=True):
 
 
 class ProfileMerged(Payload, frozen=True, kw_only=True):
-    """Another account's facts belong to the subject, the root, from now on."""
+    """Another account's facts belong to the subject, the root, from now on: the two are one customer, or a system knows
+    the subject under that account (see customer.linked). An account is said to be merged into the root of all, also
+    where it was merged into another first. Of several about one account that of the highest `revision` holds.
+    """
 
     TYPE: ClassVar[str] = "rapport.profile.merged.v1"
     merged_id: Id
     valid_from: DueOn | None = None
+    revision: Annotated[int, Meta(ge=1)] | None = None
 
 
 class ProfileUnmerged(Payload, frozen=True, kw_only=True):
-    """That account's facts are its own again."""
+    """That account's facts are its own again; `revision` as in profile.merged."""
 
     TYPE: ClassVar[str] = "rapport.profile.unmerged.v1"
     merged_id: Id
     valid_from: DueOn | None = None
+    revision: Annotated[int, Meta(ge=1)] | None = None
 
 
 class ProfileErased(Payload, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -9,18 +10,20 @@ import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.alerts import api_cadence, api_credit, api_cutover, api_decisions, api_reconciliation
-from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, saw, speaks
+from services.alerts import api_cadence, api_credit, api_cutover, api_decisions, api_reconciliation, api_unknown
+from services.alerts.api_parts import SEEING_ALL, Customer, InLanguage, Sees, customer_of, parts, problems, saw, speaks
 from services.alerts.decided import version_of
 from services.alerts.privacy import export
 from services.alerts.reads import Filters, Listed, alert_card, alert_whole, alerts_page, books_of
 from services.alerts.receivables import ReceivablesView, receivables
 from services.alerts.rules import Rules
+from services.alerts.store import ACCOUNTS
 from services.alerts.views import AlertCard, AlertView, Severity
 from services.alerts.why import card, view
 from services.chassis.auth import Access, Role, only
 from services.chassis.pages import Page, WantedPage, etag
 from services.chassis.problems import missing
+from services.chassis.roots import root_of
 from services.chassis.runtime import Runtime
 from services.chassis.web import Audited, create_app
 
@@ -35,6 +38,7 @@ ACCESS: Final[Access] = {
     **api_decisions.ACCESS,
     **api_reconciliation.ACCESS,
     **api_cutover.ACCESS,
+    **api_unknown.ACCESS,
 }
 PERSONAL: Final = {
     ("GET", "/customers/{id}/receivables"): "id",
@@ -57,6 +61,7 @@ def build(runtime: Runtime, rules: Rules) -> FastAPI:
             api_decisions.router,
             api_reconciliation.router,
             api_cutover.router,
+            api_unknown.router,
         ],
         access=ACCESS,
         personal=PERSONAL,
@@ -94,6 +99,8 @@ async def list_alerts(
 ) -> Page[AlertCard]:
     """A page of the alerts the caller may see. Managers see those they answer for and those of their customers."""
     runtime, rules = parts(request)
+    if wanted.customer is not None:
+        wanted = replace(wanted, customer=await root_of(runtime.db, ACCOUNTS, wanted.customer))
     found, last = await alerts_page(runtime.db, wanted, scope, page)
     await saw(audit, (one.owned.alert.subject for one in found), "GET /alerts")
     now = runtime.now()
@@ -139,14 +146,14 @@ async def read_alert(
 )
 async def read_receivables(
     request: Request,
-    id: str,  # noqa: A002
+    customer: Customer,
     scope: Sees,
     as_of: Annotated[date | None, Query(description="Its end counts; without it, today.")] = None,
 ) -> ReceivablesView:
     """The same figures as `rapport age` gives, for one customer, from all that is known now."""
     runtime, rules = parts(request)
-    account, (items, settlements) = await customer_of(request, scope, id, lambda: books_of(runtime.db, id))
-    return receivables(id, account.name, items, settlements, as_of or rules.day(runtime.now()))
+    account, (items, settlements) = await customer_of(request, scope, customer, lambda: books_of(runtime.db, customer))
+    return receivables(customer, account.name, items, settlements, as_of or rules.day(runtime.now()))
 
 
 @router.get(
@@ -156,10 +163,10 @@ async def read_receivables(
     response_model=Held,
     responses=problems(404),
 )
-async def export_customer(request: Request, id: str) -> JSONResponse:  # noqa: A002
-    """Every document about him as it is stored, by kind, for him to read."""
+async def export_customer(request: Request, customer: Customer) -> JSONResponse:
+    """Every document about him and all his accounts as it is stored, by kind, for him to read."""
     runtime, _ = parts(request)
-    _, held = await customer_of(request, None, id, lambda: export(runtime.db, id))
+    _, held = await customer_of(request, None, customer, lambda: export(runtime.db, customer))
     # By msgspec and not by the framework, which would turn exact decimals into floats.
     return JSONResponse(msgspec.to_builtins(held, enc_hook=_plain_number))
 

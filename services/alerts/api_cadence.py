@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from services.alerts.api_parts import SEEING_ALL, InLanguage, Sees, customer_of, parts, problems, speaks
+from services.alerts.api_parts import SEEING_ALL, Customer, InLanguage, Sees, customer_of, parts, problems, speaks
 from services.alerts.cadence_view import cadence_view
 from services.alerts.reads import rhythm_of
 from services.alerts.sentences_churn import activity_sentences
@@ -29,15 +29,15 @@ router = APIRouter()
 async def read_cadence(
     request: Request,
     response: Response,
-    id: str,  # noqa: A002
+    customer: Customer,
     scope: Sees,
     language: InLanguage,
 ) -> CadenceView:
     """What he usually does, when he is expected next, and from when on his silence is an alarm."""
     runtime, rules = parts(request)
-    account, card = await customer_of(request, scope, id, lambda: rhythm_of(runtime.db, id))
+    account, card = await customer_of(request, scope, customer, lambda: rhythm_of(runtime.db, customer))
     speaks(response, language)
-    shown = cadence_view(id, account.name, card, rules.cadence, rules.churn, rules.day(runtime.now()))
+    shown = cadence_view(customer, account.name, card, rules.cadence, rules.churn, rules.day(runtime.now()))
     said = cadence_sentences(shown, account.role, language)
     said += activity_sentences(shown.activity, account.role, language) if shown.activity is not None else []
     return shown.model_copy(update={"sentences": said})

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request
 
-from services.alerts.api_parts import SEEING_ALL, Sees, customer_of, parts, problems
+from services.alerts.api_parts import SEEING_ALL, Customer, Sees, customer_of, parts, problems
 from services.alerts.credit import CustomerCredit, customer_credit
 from services.alerts.reads import credit_of
 from services.chassis.auth import Access, Role
@@ -25,10 +25,10 @@ router = APIRouter()
 )
 async def read_credit(
     request: Request,
-    id: str,  # noqa: A002
+    customer: Customer,
     scope: Sees,
 ) -> CustomerCredit:
     """Each limit with what is held against it today, what is owed and on order, and the limits to come."""
     runtime, rules = parts(request)
-    account, books = await customer_of(request, scope, id, lambda: credit_of(runtime.db, id))
-    return customer_credit(id, account, *books, rules, rules.day(runtime.now()))
+    account, books = await customer_of(request, scope, customer, lambda: credit_of(runtime.db, customer))
+    return customer_credit(customer, account, *books, rules, rules.day(runtime.now()))

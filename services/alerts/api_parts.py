@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import quote
 
 from fastapi import Depends, Header, Query, Request, Response
 
@@ -12,8 +13,10 @@ from services.alerts.channels.words import Language, nearest
 from services.alerts.model.account import Account
 from services.alerts.reads import Scope, scope_of, staff_id, steady
 from services.alerts.rules import Rules
+from services.alerts.store import ACCOUNTS
 from services.chassis.auth import CurrentCaller, Role, only
 from services.chassis.problems import MEDIA_TYPE, missing
+from services.chassis.roots import root_of
 from services.chassis.runtime import Runtime
 from services.chassis.web import Auditing
 
@@ -81,6 +84,17 @@ async def customer_of(
     return account, found
 
 
+async def wanted_customer(request: Request, response: Response, id: str) -> str:  # noqa: A002
+    """The customer whose account is in the path. An account that is another's now answers as that one, and the header
+    Content-Location says so.
+    """
+    root = await root_of(parts(request)[0].db, ACCOUNTS, id)
+    if root != id:
+        what = request.url.path.rpartition("/")[2]
+        response.headers["Content-Location"] = f"/customers/{quote(root, safe='')}/{what}"
+    return root
+
+
 def speaks(response: Response, language: Language) -> None:
     """Say in which language is answered, and that another could have been had."""
     response.headers["Content-Language"] = language
@@ -116,5 +130,6 @@ async def saw(audit: Auditing, customers: Iterable[str], what: str) -> None:
     await asyncio.gather(*(audit.saw([customer], what) for customer in dict.fromkeys(customers)))
 
 
+Customer = Annotated[str, Depends(wanted_customer)]
 Sees = Annotated[Scope, Depends(scope_for)]
 InLanguage = Annotated[Language, Depends(wanted_language)]

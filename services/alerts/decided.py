@@ -80,8 +80,9 @@ def decided(desk: Desk, event: Event) -> None:
     asked: Asked | None = desk.private
     if asked is not None and asked.version != version_of(owned):
         raise Refused(STALE, "The alert has changed since it was read.")
+    desk.account = owned.alert.account or desk.subject  # if that account parts again, what was decided goes along
     # Folded again from the ledger there is no asker, only what was kept of him.
-    note = desk.get(NOTES, event.id) if asked is None else Note(text=asked.text) if asked.text else None
+    note = desk.get(NOTES, event.id) if asked is None else _note(asked, owned.alert)
     before = woken(owned.alert, desk.now)
     after = _after(before, event, note, desk.now)
     if asked is not None and note is not None:
@@ -91,6 +92,10 @@ def decided(desk: Desk, event: Event) -> None:
     if after is not owned.alert:
         owner = data.owner_id if isinstance(data, AlertAssigned) else owned.owner_id
         desk.put(ALERTS, Owned(alert=after, owner_id=owner), data.alert_id)
+
+
+def _note(asked: Asked, alert: Alert) -> Note | None:
+    return Note(text=asked.text, account=alert.account) if asked.text else None
 
 
 def version_of(owned: Owned) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import msgspec
 
@@ -27,6 +28,7 @@ from services.alerts.folds.books import (
 from services.alerts.folds.colleagues import staff_left, staff_told
 from services.alerts.folds.customers import (
     account_due,
+    account_tied,
     calendar_set,
     limit_changed,
     owner_changed,
@@ -46,6 +48,7 @@ from services.alerts.store import (
     ACCOUNTS,
     ALERTS,
     CREDIT,
+    FALLEN,
     ITEMS,
     NOTES,
     NOTIFICATIONS,
@@ -61,13 +64,14 @@ from services.alerts.watch.life import keep
 from services.alerts.watch.rhythm import rhythm_due
 from services.chassis.aggregate import Desk
 from services.chassis.service import Service
+from services.chassis.ties import Tie
 
 
 def alerts_service(rules: Rules) -> Service:
     """The alerts service under the given rules."""
     service = Service("alerts", feeds=("rapport.trade",), books=tuple(payload.TYPE for payload in BOOKS))
     service.stores(
-        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, NOTIFICATIONS, NOTES
+        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, FALLEN, NOTIFICATIONS, NOTES
     )
     folds: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
         trade.InvoiceIssued: invoice_issued,
@@ -82,15 +86,11 @@ def alerts_service(rules: Rules) -> Service:
         trade.BalanceStated: balance_stated,
         **BOUGHT,
         **ORDERED,
-        lifecycle.OwnerChanged: owner_changed,
-        lifecycle.LimitChanged: limit_changed,
-        lifecycle.ProfileErased: profile_erased,
-        settings.CalendarSet: calendar_set,
     }
     needed = NEEDS | PURCHASES_NEEDED | {trade.BalanceStated: documents}
     for payload, fold in folds.items():
         service.on(payload, ACCOUNTS, needs=needed.get(payload))(partial(_of_the_past, rules, fold))
-    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False)(partial(profile_changed, rules))
+    _who(service, rules)
     service.on(staff.StaffRegistered, STAFF)(staff_told)
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
@@ -112,6 +112,26 @@ def _of_the_past(rules: Rules, fold: Callable[[Rules, Desk, Event], None], desk:
         if account.cutover is None or account.cutover < event.history:
             keep(desk, rules, msgspec.structs.replace(account, cutover=event.history))
     fold(rules, desk, event)
+
+
+def _who(service: Service, rules: Rules) -> None:
+    """What is said of a customer himself. Where several accounts are one, that of his first holds."""
+    said: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
+        lifecycle.OwnerChanged: owner_changed,
+        lifecycle.LimitChanged: limit_changed,
+        settings.CalendarSet: calendar_set,
+    }
+    for payload, fold in said.items():
+        service.on(payload, ACCOUNTS, of_root=True)(partial(_of_the_past, rules, fold))
+    service.on(profiles.ProfileChanged, ACCOUNTS, keep=False, of_root=True)(partial(profile_changed, rules))
+    service.on(lifecycle.ProfileMerged, ACCOUNTS, ties=partial(_tie, True))(partial(account_tied, rules))
+    service.on(lifecycle.ProfileUnmerged, ACCOUNTS, ties=partial(_tie, False))(partial(account_tied, rules))
+    service.on(lifecycle.ProfileErased, ACCOUNTS, to_root=True)(partial(profile_erased, rules))
+
+
+def _tie(holds: bool, event: Event) -> Tie:
+    said = cast("lifecycle.ProfileMerged", event.data)
+    return Tie(said.merged_id, holds, said.revision or 0)
 
 
 def _deadlines(service: Service, rules: Rules) -> None:

@@ -85,11 +85,15 @@ class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a person wrote about an alert. It stays here; on the bus goes its id."""
+    """What a person wrote about an alert. It stays here; on the bus goes its id. `account`: that of the customer's
+    accounts whose alert it is about, where it is not his first.
+    """
 
     text: str
+    account: str = ""
 
 
+UNKNOWN = {"state.revision": None}  # no snapshot of profiles has come
 # Readers are shown their own customers; an account that nobody answers for costs these indexes nothing.
 ACCOUNTS = Head(
     "accounts",
@@ -103,6 +107,7 @@ ACCOUNTS = Head(
         Index((("_id", 1), ("state.stated.as_of", 1)), partial={"state.stated.as_of": {"$exists": True}}),
         Index((("state.stated.key.time", -1),), partial={"state.stated.key.time": {"$exists": True}}),
         Index((("state.stated.out", 1), ("_id", 1)), partial={"state.stated.out": {"$exists": True}}),
+        Index((("root", 1), ("_id", 1)), partial=UNKNOWN),
     ),
     copied=("name", "revision", "role"),
     clocked=True,
@@ -140,6 +145,8 @@ ALERTS = Part(
         Index((("state.owner_id", 1), ("state.alert.state", 1), ("state.alert.raised_at", -1), ("k", 1))),
     ),
 )
+# What fell away when accounts came together or were parted: whoever was told of it can still read how it ended.
+FALLEN = Part("fallen", Owned, ACCOUNTS, derived=False, indexes=(Index((("k", 1),)),))
 NOTIFICATIONS = Part(
     "notifications",
     Notification,

@@ -35,6 +35,7 @@ EVERY = "*"  # as a key: all documents of a kind
 class Head(Generic[T]):
     """The one document of a subject. `indexes` are what readers query by; `clocked` means its `due` moment is watched
     by the clock. `copied` are fields set by events that leave no ledger row (snapshots): a refold takes them over.
+    `gathers`: the state of accounts that are one customer is kept at their root; else each keeps its own.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Head(Generic[T]):
     indexes: tuple[Index, ...] = ()
     clocked: bool = False
     copied: tuple[str, ...] = ()
+    gathers: bool = True
 
     @property
     def head(self) -> str:
@@ -60,7 +62,8 @@ class Head(Generic[T]):
 @dataclass(frozen=True)
 class Part(Generic[T]):
     """Documents of a subject beside its head. `derived` parts are thrown away and built again by a refold; others
-    (notifications) are kept.
+    (notifications) are kept. Kept ones whose type has a field `account` follow that account to its root and back (where
+    it is empty they are the customer's own); others stay where they are.
     """
 
     name: str
@@ -69,6 +72,11 @@ class Part(Generic[T]):
     indexes: tuple[Index, ...] = ()
     clocked: bool = False
     derived: bool = True
+
+    @property
+    def follows(self) -> bool:
+        """Whether a kept document goes along when its account is tied to another."""
+        return not self.derived and "account" in self.type.__struct_fields__
 
     @property
     def head(self) -> str:
@@ -118,6 +126,8 @@ class State:
     ticked: datetime | None = None
     heard: datetime | None = None
     erased: bool = False
+    root: str = ""  # this account is that one's now
+    kin: tuple[str, ...] = ()  # the accounts that are this one's
     ours: bool = False  # since it was loaded, this process has spoken for it, and no other
     documents: dict[Key, Stored] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)  # kinds of which every document of the subject is here
@@ -153,6 +163,7 @@ class Desk:
     said: list[Event] = field(default_factory=list)
     below: Mapping[Key, tuple[Kind, Stored]] = field(default_factory=dict)
     erase: bool = False
+    account: str = ""  # with which the fact came; a fold may say that it belongs to another one of the customer's
     turn: str = ""  # tells apart what the same cause says at another time: a due moment can come again
     private: Any = None  # what a command carries that may not go on the bus (the text of a note)
 
@@ -160,6 +171,11 @@ class Desk:
     def subject(self) -> str:
         """The party this desk is about."""
         return self.state.subject
+
+    @property
+    def came_with(self) -> str:
+        """The account with which the fact came, where that is another than the customer's root; else empty."""
+        return "" if self.account == self.state.subject else self.account
 
     def stored(self, kind: Kind, key: str = "") -> Stored:
         """The document with its due moment.

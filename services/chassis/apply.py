@@ -29,6 +29,7 @@ from .metrics import Metrics
 from .mongo import FORGETFUL, MAJORITY, Database, Doc, from_doc
 from .outbox import Mended
 from .plan import Plan, settle, state_of, storable
+from .roots import Led, led
 from .service import Service
 from .sessions import Sessions
 from .transaction import Stale, Transactions
@@ -146,6 +147,7 @@ class Applier:
     hand: Callable[[list[Doc], Collection[int]], None] = lambda _rows, _unsure: None  # to the relay
     small: int = 256  # a batch below this goes in one lane: a second transaction would cost more than it saves
     claims: Claims = field(default_factory=Claims)
+    roots: dict[Subject, str] = field(default_factory=dict)  # seen here: so that a customer's work goes in one lane
 
     @cached_property
     def transactions(self) -> Transactions:
@@ -182,7 +184,7 @@ class Applier:
         lanes = [works]
         if self.lanes > 1 and max(len(works), len(self.claims)) >= self.small:
             lanes = [[work for work in works if self._lane_of(work) == n] for n in range(self.lanes)]
-        claims = [self.claims.ask(places(lane)) for lane in lanes]  # here, before anything else may ask
+        claims = [self.claims.ask(self._places(lane)) for lane in lanes]  # here, before anything else may ask
         try:
             if len(lanes) == 1:
                 await _over(after)
@@ -196,7 +198,16 @@ class Applier:
         return outcome
 
     def _lane_of(self, work: Work) -> int:
-        return zlib.crc32(work.subject.encode()) % self.lanes
+        subject = work.subject
+        if self.roots:
+            subject = self.roots.get((work.head.name, subject), subject)
+        return zlib.crc32(subject.encode()) % self.lanes
+
+    def _places(self, works: list[Work]) -> set[Subject]:
+        found = {(work.head.name, work.subject) for work in works}
+        if self.roots:
+            found |= {(at[0], self.roots[at]) for at in found & self.roots.keys()}
+        return found
 
     async def _side_by_side(self, lanes: list[list[Work]], claims: list[Claim], unread: list[Dead]) -> Outcome:
         running = (
@@ -273,7 +284,7 @@ class Applier:
             except Exception:
                 if not batch.grows_careful():
                     raise
-            self.cache.drop(places(works))
+            self.cache.drop(self._places(works))
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)
 
@@ -292,7 +303,7 @@ class Applier:
             if any(work.resent is not None for work in batch.works):
                 await self._look_up(batch)
         fresh = batch.fresh()
-        folded = await self._fold(fresh, storable if batch.careful else None)
+        folded, signposts = await self._fold(fresh, storable if batch.careful else None)
         outcome = Outcome(repeats=len(batch.works) - len(fresh))
         unfit = [dead for one in folded for dead in one.dead]
         if (batch.unread or unfit) and not batch.looked_up:
@@ -306,6 +317,7 @@ class Applier:
         outcome.dead = batch.unfiled(outcome.refused)
         plan = Plan.of(folded, outcome.dead, self.service, self.shards)
         plan.mend(batch.mended({dead.id for dead in outcome.refused}), self.service, self.shards)
+        plan.guard(signposts)
         await self.ledger.prepare(plan.taken)
         with self.metrics.timed("transaction"):
             await self.transactions.store(plan, [position.update() for position in batch.positions])
@@ -313,18 +325,24 @@ class Applier:
             self.hand(plan.outbox, plan.unsure)  # before the states go on to others: what those lead to comes behind
         for one in folded:
             settle(one)
-            self.cache.give(one.state)
+        for state in (*signposts, *(one.state for one in folded)):
+            self.cache.give(state)
         outcome.applied = len(fresh) - sum(len(one.dead) for one in folded)
         outcome.said = len(plan.outbox)
         outcome.due = any(one.due_at_once for one in folded)
         return outcome
 
-    async def _fold(self, works: list[Work], check: Callable[[Desk], None] | None = None) -> list[Folded]:
-        by_subject: dict[tuple[str, str], list[Work]] = defaultdict(list)
+    async def _fold(
+        self, works: list[Work], check: Callable[[Desk], None] | None = None
+    ) -> tuple[list[Folded], list[State]]:
+        by_subject: dict[Subject, list[Work]] = defaultdict(list)
+        signposts: list[State] = []
         for work in works:
             by_subject[(work.head.name, work.subject)].append(work)
         with self.metrics.timed("load"):
             states = await self._heads(list(by_subject))
+            if any(state.root for state in states):
+                states, (by_subject, signposts) = await self._led(states, works)
             await self._documents([(state, place) for state in states for place in known_needs(state, by_subject)])
         done: list[Folded] = []
         pending = states
@@ -339,7 +357,14 @@ class Applier:
             with self.metrics.timed("load"):
                 await self._documents([(one.state, place) for one in short for place in one.missing])
             pending = [one.state for one in short]
-        return done
+        return done, signposts
+
+    async def _led(self, states: list[State], works: list[Work]) -> tuple[list[State], Led]:
+        found = led(states, works, self.service.kinds)
+        self.roots |= {(state.head, state.subject): state.root for state in states if state.root}
+        here = {(state.head, state.subject): state for state in states}
+        more = await self._heads([at for at in found.works if at not in here])
+        return [here[at] for at in found.works if at in here] + more, found
 
     async def _heads(self, wanted: list[tuple[str, str]]) -> list[State]:
         states: list[State] = []
@@ -386,11 +411,6 @@ class Applier:
         if not values:
             return []
         return await self.db[name].find({field: {"$in": list(values)}}, batch_size=10_000).to_list(None)
-
-
-def places(works: list[Work]) -> Iterable[Subject]:
-    """The subjects that some work is about."""
-    return ((work.head.name, work.subject) for work in works)
 
 
 async def _over(task: asyncio.Task[Outcome] | None) -> None:

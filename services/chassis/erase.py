@@ -23,19 +23,28 @@ def erase_rows(db: Below, service: Service, state: State, session: Session) -> N
 
     Parts go whole; heads of other kinds under his name are closed as his own is. Ledger rows lose subject and content,
     except rows of the types that `service.books` names (law keeps books): these lose the subject alone. Dead letters
-    keep ids and reason. What waits in the outbox with content about him (snapshots) goes unsent.
+    keep ids and reason. What waits in the outbox with content about him (snapshots) goes unsent. His other accounts are
+    closed with him.
     """
-    subject = state.subject
+    for subject in (state.subject, *state.kin):
+        _erase(db, service, state.head if subject == state.subject else "", subject, session)
+
+
+def _erase(db: Below, service: Service, written: str, subject: str, session: Session) -> None:
     closed = {"_id": "$_id", "v": {"$add": [{"$ifNull": ["$v", 0]}, 1]}, "spoke": {"$ifNull": ["$spoke", 0]}}
     for head in service.heads():
-        if head.name != state.head:
+        if head.name != written:
             db[head.name].update_one(
                 {"_id": subject}, [{"$replaceWith": closed | {"erased": True}}], upsert=True, session=session
             )
     for part in service.all_parts():
         db[part.name].delete_many({"s": subject}, session=session)
-    db["ledger"].update_many({"s": subject, "t": {"$in": list(service.books)}}, {"$set": {"s": ""}}, session=session)
-    db["ledger"].update_many({"s": subject}, {"$set": {"s": ""}, "$unset": {"d": ""}}, session=session)
+    # A tie that has not taken effect yet still names its accounts: the other one is to be erased too (gather.py).
+    done = {"s": subject, "m": {"$exists": True}, "w": {"$exists": False}}
+    db["ledger"].update_many(done, {"$unset": {"m": "", "tie": ""}}, session=session)
+    booked = {"s": subject, "t": {"$in": list(service.books)}}
+    db["ledger"].update_many(booked, {"$set": {"s": ""}, "$unset": {"a": ""}}, session=session)
+    db["ledger"].update_many({"s": subject}, {"$set": {"s": ""}, "$unset": {"d": "", "a": ""}}, session=session)
     db["dead"].update_many(
         {"subject": subject}, {"$unset": {"key": "", "value": "", "headers": "", "message": ""}}, session=session
     )

@@ -10,6 +10,7 @@ from contracts.envelope import Event
 from contracts.refusal import Refused
 
 from .aggregate import Desk, Key, Kind, Missing, State, Stored
+from .mongo import Doc
 from .work import Dead, Work, dead_of_work
 
 Changes = dict[Key, tuple[Kind, Stored]]
@@ -63,12 +64,15 @@ def fold_subject(
     out = Folded(state, heard=state.heard)
     for work in works:
         if state.erased or out.erase:
-            if work.tick is None:
+            # Whoever is told again to forget him has nothing to do.
+            if work.tick is None and not (work.handler is not None and work.handler.to_root):
                 out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
         now = _learnt(work, out.heard)
-        history = work.event.history if work.event is not None else None
-        desk = Desk(state, source, now, work.cause, work.traceparent, history, below=out.changed, private=work.private)
+        desk = Desk(
+            state, source, now, work.cause, work.traceparent, work.event.history if work.event is not None else None,
+            below=out.changed, account=work.subject, private=work.private,
+        )  # fmt: skip
         try:
             _run(work, desk, kinds, check)
         except Missing as missing:
@@ -105,7 +109,18 @@ def _take(work: Work, desk: Desk, out: Folded) -> None:
     if work.row is not None:
         if work.keep:
             work.row["at"] = desk.now
+            if desk.account != work.row["s"] or desk.account != desk.subject:
+                _belongs(work.row, desk)
         out.rows.append(work)
+
+
+def _belongs(row: Doc, desk: Desk) -> None:
+    # Folded before under another root (the transaction was too late), it may say so.
+    row["s"] = desk.subject
+    if desk.came_with:
+        row["a"] = desk.account
+    else:
+        row.pop("a", None)
 
 
 def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> set[Key]:
@@ -123,6 +138,8 @@ def known_needs(state: State, works: Mapping[tuple[str, str], list[Work]]) -> se
 def _run(work: Work, desk: Desk, kinds: Mapping[str, Kind], check: Callable[[Desk], None] | None) -> None:
     if work.tick is not None:
         desk.turn = f"@{desk.state.v}"
+    if desk.account != desk.state.subject and work.handler is not None and work.handler.of_root:
+        return  # it waits in the ledger
     work.run(desk)
     if unknown := [name for name, _ in desk.changed if name not in kinds]:
         raise _undeclared(*unknown)

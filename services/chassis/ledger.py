@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
 
 from .mongo import Below, Collection, Database, Doc, Index, Session, make
+from .ties import Said, in_order, said
 from .work import Work
 
 LEDGER = Collection(
@@ -19,6 +20,7 @@ LEDGER = Collection(
     (
         Index((("s", 1), ("o", 1), ("at", 1))),
         Index((("w", 1),), partial={"w": {"$exists": True}}),
+        Index((("m", 1),), partial={"m": {"$exists": True}}),
     ),
 )
 INBOX = "inbox_"
@@ -82,20 +84,45 @@ class Ledger:
         return gone
 
     async def rows(self, subject: str) -> list[Doc]:
-        """A subject's facts in the order in which they were applied."""
-        cursor = self.db["ledger"].find({"s": subject}).sort([("o", 1), ("at", 1)])
+        """A customer's facts in the order in which they were applied, with whichever account of his they came."""
+        return in_order(await self.rows_of([subject]))
+
+    async def rows_of(self, subjects: list[str]) -> list[Doc]:
+        """The facts of several subjects, of each in the order in which they were applied."""
+        cursor = self.db["ledger"].find({"s": {"$in": subjects}}).sort([("o", 1), ("at", 1)])
         return await cursor.to_list(None)
 
-    async def withdrawals(self, most: int) -> dict[str, list[str]]:
-        """Subjects to be folded again because facts of theirs were withdrawn, with the rows that say so."""
+    async def waiting(self, most: int) -> tuple[dict[str, list[str]], list[Doc]]:
+        """What has been taken and has not taken effect yet: subjects to be folded again because facts of theirs were
+        withdrawn, with the rows that say so, and rows that tie accounts, in the order in which they came.
+        """
         found: dict[str, list[str]] = defaultdict(list)
-        async for row in self.db["ledger"].find({"w": True}, projection={"s": 1}).limit(most):
-            found[row["s"]].append(row["_id"])
-        return found
+        ties: list[Doc] = []
+        fields = {"s": 1, "t": 1, "m": 1, "at": 1}
+        async for row in self.db["ledger"].find({"w": True}, projection=fields).limit(most):
+            if "m" in row:
+                ties.append(row)
+            else:
+                found[row["s"]].append(row["_id"])
+        return found, sorted(ties, key=lambda row: (row["at"], row["_id"]))
 
-    async def withdrawn(self, rows: list[str]) -> None:
-        """The subject of these withdrawals has been folded again."""
+    async def ties_among(self, accounts: Iterable[str]) -> list[Said]:
+        """Every tie with one of these accounts at either end, and with those at the other end, and so on."""
+        found: dict[str, Said] = {}
+        known: set[str] = set()
+        fresh = set(accounts)
+        while fresh:
+            known |= fresh
+            cursor = self.db["ledger"].find({"m": {"$in": sorted(fresh)}}, projection={"m": 1, "tie": 1})
+            found |= {row["_id"]: said(row) async for row in cursor}
+            fresh = {name for tie in found.values() for name in (tie.account, tie.into)} - known
+        return list(found.values())
+
+    async def settled(self, rows: list[str]) -> None:
+        """What these rows say has taken effect."""
         await self.db["ledger"].update_many({"_id": {"$in": rows}}, {"$unset": {"w": ""}})
+        # Of whoever was erased meanwhile not even the tie stays.
+        await self.db["ledger"].update_many({"_id": {"$in": rows}, "s": ""}, {"$unset": {"m": "", "tie": ""}})
 
     async def subjects(self) -> AsyncIterator[str]:
         """Every subject that has facts, each once, in order."""

@@ -201,5 +201,11 @@ async def update_many(db: Database, collection: str, writes: Sequence[tuple[Doc,
     return int((await db[collection].bulk_write(updates, ordered=False)).upserted_count)
 
 
+async def total(db: Database, collection: str, where: Mapping[str, Any], group: Mapping[str, Any]) -> list[Doc]:
+    """Sums over the documents that fit, as MongoDB's `$group` says them."""
+    stages = [{"$match": dict(where)}, {"$group": dict(group)}]
+    return await db[collection].aggregate(stages).to_list(None)
+
+
 # What the driver raises, for those outside this folder who must hold on when the database is away.
 DatabaseError = PyMongoError

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
+from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 
 from .aggregate import Desk, Kind, State, Stored
 from .fold import Folded
 from .mongo import Doc, check_doc, from_doc, to_doc
-from .outbox import Mended, dead_doc, dead_row, mended_row, rows_of, shard_of, tombstone_row
+from .outbox import Mended, dead_doc, dead_row, mended_row, now_us, rows_of, shard_of, tombstone_row
 from .service import Service
 from .work import Dead, Work
 
@@ -34,12 +34,19 @@ class Plan:
     unsure: set[int] = field(default_factory=set)  # shards of the outbox where others' words may have to go out before
     dead: list[Write] = field(default_factory=list)
     erased: list[State] = field(default_factory=list)
+    gone: dict[str, list[str]] = field(default_factory=dict)  # ids of parts, taken out before anything is put in
+    ledger: list[UpdateMany] = field(default_factory=list)  # rows that go to another root
     looked: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def empty(self) -> bool:
         """Nothing to write or to check."""
         return not (self.taken or self.heads or self.parts or self.outbox or self.dead or self.looked)
+
+    def guard(self, states: Iterable[State]) -> None:
+        """Let the plan rest on these states too, without writing them."""
+        for state in states:
+            self.looked[state.head][state.subject] = state.v
 
     @classmethod
     def of(cls, folded: list[Folded], dead: list[Dead], service: Service, shards: int) -> Plan:
@@ -83,6 +90,10 @@ class Plan:
             state.spoke += 1
             cause = f"{service.name}/{topic}/{state.subject}"
             self.outbox.append(tombstone_row(state.subject, topic, cause, state.spoke, shards))
+            for account in state.kin:
+                self.unsure.add(shard_of(account, shards))
+                at = max(state.spoke, now_us())  # what was said of it is older: its head is the customer's
+                self.outbox.append(tombstone_row(account, topic, f"{service.name}/{topic}/{account}", at, shards))
 
     def _subject(self, one: Folded, service: Service) -> None:
         state = one.state
@@ -125,9 +136,19 @@ def head_write(one: Folded, fold_version: int) -> Write:
         return UpdateOne({"_id": state.subject, "v": state.v}, {"$set": doc})
     elif change is not None:
         doc |= body(change[1])
+        if state.root or state.kin:
+            doc |= belonging(state.root, state.kin)
     if not state.v:
         return InsertOne({"_id": state.subject, **doc})
     return ReplaceOne({"_id": state.subject, "v": state.v}, doc)
+
+
+def belonging(root: str, kin: Iterable[str]) -> Doc:
+    """What a head says of the accounts that are one customer; nothing, where there is only one."""
+    doc: Doc = {"root": root} if root else {}
+    if kin:
+        doc["kin"] = list(kin)
+    return doc
 
 
 def latest(one: Folded) -> datetime | None:
@@ -191,7 +212,8 @@ def state_of(kind: Kind, subject: str, doc: Doc | None, parts: Iterable[str] = (
     """
     if doc is None:
         return State(subject, kind.name, documents={(kind.name, ""): Stored(None)}, whole=set(parts))
-    value: Any = from_doc(doc["state"], kind.type) if "state" in doc else None
+    held = doc.get("state", doc.get("was"))
+    value: Any = from_doc(held, kind.type) if held is not None else None
     return State(
         subject,
         kind.name,
@@ -201,5 +223,7 @@ def state_of(kind: Kind, subject: str, doc: Doc | None, parts: Iterable[str] = (
         ticked=doc.get("ticked"),
         heard=doc.get("heard"),
         erased=doc.get("erased", False),
+        root=doc.get("root", ""),
+        kin=tuple(doc.get("kin", ())),
         documents={(kind.name, ""): Stored(value, doc.get("due"))},
     )

@@ -26,6 +26,7 @@ from .fold import Folded, fold_subject
 from .mongo import Doc, from_doc
 from .plan import Plan, state_of
 from .service import AfterRefold, Before, Service
+from .ties import account_of
 from .transaction import Stale
 from .work import Work, event_work, tick_work
 
@@ -69,20 +70,20 @@ def rebuild(
 
 def standing(service: Service, rows: list[Doc]) -> list[Doc]:
     """The rows that no withdrawal names, wherever it stands among them."""
-    gone: list[tuple[str, str]] = []
+    gone: list[tuple[str, str, str]] = []
     for row in rows:
         handler = service.handlers.get(row["t"])
         if handler is not None and handler.withdraws and (work := work_of(service, row)) is not None:
             event = cast("Event", work.event)
-            gone.append((event.source, cast("Withdrawal", event.data).under))
+            gone.append((account_of(row), event.source, cast("Withdrawal", event.data).under))
     if not gone:
         return rows
-    return [row for row in rows if not any(_under(row, source, under) for source, under in gone)]
+    return [row for row in rows if not any(_under(row, *one) for one in gone)]
 
 
-def _under(row: Doc, source: str, under: str) -> bool:
+def _under(row: Doc, account: str, source: str, under: str) -> bool:
     said_by, event_id = named(row["_id"])
-    return said_by == source and event_id.startswith(under)
+    return (account_of(row), said_by) == (account, source) and event_id.startswith(under)
 
 
 def work_of(service: Service, row: Doc) -> Work | None:
@@ -96,7 +97,7 @@ def work_of(service: Service, row: Doc) -> Work | None:
         ("ce_id", event_id.encode()),
         ("ce_source", source.encode()),
         ("ce_type", row["t"].encode()),
-        ("ce_subject", row["s"].encode()),
+        ("ce_subject", account_of(row).encode()),
         ("ce_time", row["time"].isoformat().encode()),
     ]
     if "h" in row:
@@ -165,12 +166,12 @@ async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: dat
     service = applier.service
     applier.cache.drop([(head.name, subject)])
     before = state_of(head, subject, await applier.db[head.name].find_one({"_id": subject}))
-    if before.erased:
+    if before.erased or (before.root and head.gathers):
         return False
     for part in service.parts_of(head.name):
         async for doc in applier.db[part.name].find({"s": subject}):
             before.documents[(part.name, doc["k"])] = Stored(from_doc(doc["state"], part.type), doc.get("due"))
-    kept = {at: stored for at, stored in before.documents.items() if _is_kept(service, at)}
+    kept = {at: stored for at, stored in before.documents.items() if is_kept(service, at)}
     built = rebuild(service, head, subject, await applier.ledger.rows(subject), before.ticked, kept).state
     one = difference(service, before, built, now)
     if not one.changed and (not before.v or before.fold_version == service.fold_version):
@@ -182,7 +183,8 @@ async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: dat
     return True
 
 
-def _is_kept(service: Service, at: Key) -> bool:
+def is_kept(service: Service, at: Key) -> bool:
+    """Whether a document is one that a refold does not make."""
     kind = service.kinds[at[0]]
     return isinstance(kind, Part) and not kind.derived
 
@@ -190,33 +192,57 @@ def _is_kept(service: Service, at: Key) -> bool:
 def _with_copies(kind: Kind, old: Stored | None, new: Stored) -> Stored:
     if not isinstance(kind, Head) or not kind.copied or old is None or old.value is None:
         return new
-    copies = {name: getattr(old.value, name) for name in kind.copied}
     empty = kind.type() if new.value is None else new.value
-    value = msgspec.structs.replace(empty, **copies)
+    value = msgspec.structs.replace(empty, **_copies(kind, old.value))
     return new if new.value is None and value == empty else Stored(value, new.due)
+
+
+def _copies(kind: Head[Any], value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in kind.copied}
+
+
+def copies_of(kind: Head[Any], value: Any) -> Any:
+    """Of a head's value what came from copies alone; None where there is nothing."""
+    if not kind.copied or value is None:
+        return None
+    copies = msgspec.structs.replace(kind.type(), **_copies(kind, value))
+    return None if copies == kind.type() else copies
 
 
 def difference(service: Service, before: State, built: State, now: datetime) -> Folded:
     """What has to be written to turn `before` into `built`, and what is to be said about it."""
+    one = changes(service, before, built)
+    if one.changed:
+        was = Before({at: stored.value for at, stored in before.documents.items()})
+        say(service, one, built, was, now, f"refold:{before.subject}:{before.v}")
+    return one
+
+
+def changes(service: Service, before: State, built: State) -> Folded:
+    """What has to be written to turn `before` into `built`."""
     one = Folded(before)
+    built.root, built.kin = before.root, before.kin
     for at in before.documents.keys() | built.documents.keys():
         kind: Kind = service.kinds[at[0]]
-        if _is_kept(service, at):
+        if is_kept(service, at):
             continue
         new = _with_copies(kind, before.documents.get(at), built.documents.get(at, Stored(None)))
         if before.documents.get(at, Stored(None)) != new:
             one.changed[at] = (kind, new)
-    compare = service.refolded.get(before.head)
-    if compare is not None and one.changed:
-        desk = Desk(built, f"rapport/{service.name}", now, f"refold:{before.subject}:{before.v}", below=one.changed)
-        _compared(compare, desk, before)
-        one.changed.update(desk.changed)
-        one.said = desk.said
     return one
 
 
-def _compared(compare: AfterRefold, desk: Desk, before: State) -> None:
-    was = Before({at: stored.value for at, stored in before.documents.items()})
+def say(service: Service, one: Folded, built: State, was: Before, now: datetime, cause: str) -> None:
+    """Add what the service has to say of the changes; `cause` names them for ever."""
+    compare = service.refolded.get(built.head)
+    if compare is not None:
+        desk = Desk(built, f"rapport/{service.name}", now, cause, below=one.changed)
+        _compared(compare, desk, was)
+        one.changed.update(desk.changed)
+        one.said = desk.said
+
+
+def _compared(compare: AfterRefold, desk: Desk, was: Before) -> None:
     while True:
         try:
             compare(desk, was)

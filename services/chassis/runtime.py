@@ -272,7 +272,7 @@ class Runtime:
         self.applier.hand = self.relay.hand
 
     def _withdrawals(self) -> Withdrawals | None:
-        if not any(handler.withdraws for handler in self.service.handlers.values()):
+        if not any(handler.withdraws or handler.ties for handler in self.service.handlers.values()):
             return None
         return Withdrawals(self.applier, self.leases, self.settings.clock_poll_ms / 1000)
 

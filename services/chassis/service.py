@@ -18,6 +18,7 @@ from contracts.registry import topic_of
 
 from .aggregate import Desk, Head, Kind, Part
 from .mongo import Collection, Database, Doc
+from .ties import Tie
 
 P = TypeVar("P", bound=Payload)
 S = TypeVar("S", bound=msgspec.Struct)
@@ -28,14 +29,20 @@ Needs = Callable[[Event], Iterable[tuple[Kind, str]]]
 Tick = Callable[[Desk, str, Any], None]
 AfterRefold = Callable[[Desk, "Before"], None]
 Opening = Callable[[Database], Awaitable[object]]
+Eraser = Callable[[Desk, Event | None], None]
 Export = Callable[[Database, str], Awaitable[dict[str, list[Doc]]]]
+Ties = Callable[[Event], Tie]
+Retied = Callable[[Desk, str], None]
 
 
 @dataclass(frozen=True)
 class Before:
-    """The parts of a subject as they were before a refold, by kind and key."""
+    """The parts of a subject as they were before a refold, by kind and key. Where accounts were tied or loosed these
+    are the parts of all concerned, less what stands with another of them now; `because` names the fact that did it.
+    """
 
     documents: dict[tuple[str, str], Any]
+    because: str = ""
 
     def of(self, kind: Part[S]) -> dict[str, S]:
         """All documents of one kind, by key."""
@@ -54,6 +61,9 @@ class Handler:
     own: bool = False
     needs: Needs | None = None  # what the fold is known to ask for, so that it is loaded with the batch's heads
     withdraws: bool = False  # names facts that are taken out: the subject is folded again without them
+    ties: Ties | None = None  # says which account is the subject's, or is its own again
+    of_root: bool = False  # of an account that is another's now it waits in the ledger, and counts for nothing
+    to_root: bool = False  # it is about the whole customer, also where each account keeps its own state
 
 
 @dataclass
@@ -69,7 +79,8 @@ class Service:
     ticks: dict[str, tuple[Kind, Tick]] = field(default_factory=dict)
     kinds: dict[str, Kind] = field(default_factory=dict)
     refolded: dict[str, AfterRefold] = field(default_factory=dict)
-    eraser: Fold | None = None
+    retied: dict[str, Retied] = field(default_factory=dict)
+    eraser: Eraser | None = None  # without an event where a customer's other account was erased
     exporter: Export | None = None
     opening: Opening | None = None  # what its folds rest on beside their desk is read before the first of them
     extra: tuple[Collection, ...] = ()
@@ -86,20 +97,41 @@ class Service:
             self.kinds[kind.name] = kind
 
     def on(
-        self, payload: type[P], head: Head[Any], *, keep: bool = True, needs: Needs | None = None
+        self,
+        payload: type[P],
+        head: Head[Any],
+        *,
+        keep: bool = True,
+        needs: Needs | None = None,
+        ties: Ties | None = None,
+        of_root: bool = False,
+        to_root: bool = False,
     ) -> Callable[[Fold], Fold]:
         """Register the fold of an event type.
 
         `keep=False` is for what a later copy replaces anyway (snapshots). `needs` names documents the fold will ask
-        for; it only saves time, for what it leaves out is loaded when the fold asks.
+        for; it only saves time, for what it leaves out is loaded when the fold asks. `ties` says which account the
+        event makes the subject's, or looses from it (gather.py). `of_root`: said of an account that is another's, it
+        waits until that account stands for itself again. `to_root`: it is about all accounts of the customer.
         """
 
         def register(fold: Fold) -> Fold:
             if payload.TYPE in self.handlers:
                 raise ValueError(f"{self.name} takes {payload.TYPE} twice")
-            self.handlers[payload.TYPE] = Handler(fold, head, keep, needs=needs)
+            self.handlers[payload.TYPE] = Handler(
+                fold, head, keep, needs=needs, ties=ties, of_root=of_root, to_root=to_root
+            )
             self.kinds.setdefault(head.name, head)
             return fold
+
+        return register
+
+    def after_tie(self, head: Head[Any]) -> Callable[[Retied], Retied]:
+        """Register what an account that keeps its own state says when it has got a root, or none any more (empty)."""
+
+        def register(retied: Retied) -> Retied:
+            self.retied[head.name] = retied
+            return retied
 
         return register
 

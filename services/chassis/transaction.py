@@ -57,6 +57,7 @@ class Transactions:
         with session.start_transaction(write_concern=MAJORITY):
             insert_rows(self.db, plan.taken, session)
             self._heads(plan, session)
+            self._moves(plan, session)
             for name, writes in plan.parts.items():
                 self.db[name].bulk_write(writes, ordered=False, session=session)
             for state in plan.erased:
@@ -69,6 +70,12 @@ class Transactions:
                 self.db["offsets"].bulk_write(offsets, ordered=False, session=session)
             marks.reach(marks.IN_TRANSACTION)
         marks.reach(marks.AFTER_COMMIT)
+
+    def _moves(self, plan: Plan, session: Session) -> None:
+        for name, ids in plan.gone.items():
+            self.db[name].delete_many({"_id": {"$in": ids}}, session=session)
+        if plan.ledger:
+            self.db["ledger"].bulk_write(plan.ledger, ordered=True, session=session)
 
     def _heads(self, plan: Plan, session: Session) -> None:
         for name, writes in plan.heads.items():

@@ -1,7 +1,7 @@
-"""Folds subjects again of whose facts some were withdrawn: what they said is taken back, as if they had not come.
+"""Brings to effect what waits in the ledger: facts that were withdrawn, accounts that are one customer.
 
-A withdrawal is a fact like any other and waits in the ledger, marked, until its subject has been folded again; so a
-process may be killed at any point, and its successor goes on.
+Such a fact is one like any other, and its row stays marked until its subject has been folded again (without what was
+withdrawn, or with the rows of another account); so a process may be killed at any point, and its successor goes on.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import structlog
 
 from .apply import Applier
 from .errors import heals
+from .gather import gather
 from .lease import Leases
-from .mongo import DatabaseError
+from .mongo import DatabaseError, Doc
 from .refold import refold_subject, refold_to
 
-SOME: Final = 500  # withdrawals looked at in one go
+SOME: Final = 500  # rows looked at in one go
 LEASE: Final = "withdrawals"
 log = structlog.get_logger(__name__)
 
@@ -56,16 +58,26 @@ class Withdrawals:
 
     async def round(self) -> bool:
         """Fold some subjects again; returns whether there were any."""
-        waiting = await self.applier.ledger.withdrawals(SOME)
-        if not waiting:
+        withdrawn, ties = await self.applier.ledger.waiting(SOME)
+        if not withdrawn and not ties:
             return False
         now = await refold_to(self.applier)
-        for subject, rows in waiting.items():
-            if self._stopping.is_set() or not await self.leases.take(LEASE):
+        await self._tie(ties, now)
+        for subject, rows in withdrawn.items():
+            if not await self._goes_on():
                 break
             if subject:  # else he was erased meanwhile, and nothing of him is left to fold
                 for head in self.applier.service.heads():
                     await refold_subject(self.applier, head, subject, now)
-            await self.applier.ledger.withdrawn(rows)
-        log.info("withdrawals.folded", subjects=len(waiting))
+            await self.applier.ledger.settled(rows)
+        log.info("ledger.settled", withdrawals=len(withdrawn), ties=len(ties))
         return True
+
+    async def _tie(self, ties: list[Doc], now: datetime) -> None:
+        for row in ties:
+            if not await self._goes_on():
+                break
+            await gather(self.applier, row, max(now, row["at"]))
+
+    async def _goes_on(self) -> bool:
+        return not self._stopping.is_set() and await self.leases.take(LEASE)

@@ -17,6 +17,7 @@ from contracts.refusal import Refused
 from .aggregate import Desk, Head, Kind, Stored, cause_of, name_of
 from .mongo import Doc
 from .service import Handler, Tick
+from .ties import fields
 
 
 class Origin(NamedTuple):  # made for every record: as a frozen dataclass it would take four times as long
@@ -52,7 +53,7 @@ def resent_in(headers: Mapping[str, bytes]) -> Resent | None:
 @dataclass(slots=True)
 class Work:
     """What to fold, for whom and when. `id` is None for due moments: they come from stored state and cannot be
-    repeated.
+    repeated. `subject` is the account it came with; it is folded at the desk of that account's root.
     """
 
     subject: str
@@ -132,6 +133,8 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
         row["h"] = event.history.isoformat()
     if handler.withdraws:
         row["w"] = True  # until the subject has been folded again
+    if handler.ties is not None and (tie := handler.ties(event)).account != event.subject:
+        row |= fields(tie, event.subject)
     if not handler.keep:
         row = {"_id": cause, "at": now}
     return Work(

@@ -237,6 +237,7 @@ def _sent(kind: str, asked: Asked, caller: Caller, known: Known | None) -> Sent:
         owner=known.source.name if known is not None else None,
         wishes=_wishes(asked),
         history=_history(asked),
+        system=asked.system or (known.source.system if known is not None else None),
     )
 
 

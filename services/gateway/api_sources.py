@@ -47,6 +47,12 @@ class Grant(BaseModel):
     per_minute: int | None = Field(None, ge=1, le=100_000_000, description="Each process of the gateway counts alone.")
     gap_seconds: int | None = Field(None, ge=1, le=366 * 86_400, description="Its usual silence, where it is known.")
     subject: str | None = Field(None, min_length=1, max_length=255, description="Its `sub` at the company's issuer.")
+    system: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Whose own ids the customers in its files are called by; null: the company's accounts.",
+    )
     active: bool = True
 
     @field_validator("sources")
@@ -216,6 +222,7 @@ def _of(grant: Grant, before: Source) -> Source:
         per_minute=grant.per_minute,
         gap_seconds=grant.gap_seconds,
         subject=grant.subject,
+        system=grant.system,
         active=grant.active,
     )
 
@@ -231,6 +238,7 @@ def _view(source: Source, heard: Heard, registry: Registry) -> SourceView:
         per_minute=source.per_minute,
         gap_seconds=source.gap_seconds,
         subject=source.subject,
+        system=source.system,
         active=source.active,
         tokens=[TokenCard(**{name: getattr(one, name) for name in TokenCard.model_fields}) for one in source.tokens],
         last_seen=(known.last if known is not None else None) or heard.last,

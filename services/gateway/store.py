@@ -31,7 +31,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A system that sends. `sources` are the values of `source` it may use, each with what lies under it; `takes` the
     topics and types; `subject` the `sub` of its tokens from the company's issuer, where it uses such; `gap_seconds` the
-    silence that is usual, where somebody has stated it.
+    silence that is usual, where somebody has stated it; `system` whose own ids the customers of its files are known by.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     per_minute: int | None = None
     gap_seconds: int | None = None
     subject: str | None = None
+    system: str | None = None
     active: bool = True
     made_at: datetime
     tokens: tuple[Token, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -15,10 +16,11 @@ from services.chassis.auth import EVERYONE, Access, Caller, CurrentCaller, Role,
 from services.chassis.mongo import Database
 from services.chassis.pages import Page, WantedPage, etag
 from services.chassis.problems import Problem, missing
+from services.chassis.roots import root_of
 from services.chassis.web import Audited, Personal
-from services.profiles import store
+from services.profiles import api_suggestions, store
 from services.profiles.model.consents import SENSITIVE, ConsentBook, granted
-from services.profiles.model.customer import GROUPS, PLAIN
+from services.profiles.model.customer import GROUPS, PLAIN, Customer
 from services.profiles.model.limits import LimitBook, LimitSet
 from services.profiles.model.masking import Right, masked
 from services.profiles.store import Found
@@ -31,8 +33,13 @@ ACCESS: Access = {
     ("GET", "/customers/{id}"): _READERS,
     ("GET", "/customers/{id}/export"): only(Role.ADMIN),
     ("GET", "/staff/{id}"): EVERYONE - {Role.ANALYST},
+    **api_suggestions.ACCESS,
 }
-PERSONAL: Personal = {("GET", "/customers/{id}"): "id", ("GET", "/customers/{id}/export"): "id"}
+PERSONAL: Personal = {
+    ("GET", "/customers/{id}"): "id",
+    ("GET", "/customers/{id}/export"): "id",
+    **api_suggestions.PERSONAL,
+}
 router = APIRouter()
 
 
@@ -47,6 +54,7 @@ class Entry(BaseModel):
     territory: str | None = None
     owner_id: str | None = None
     deputy_id: str | None = None
+    root_id: str | None = None
     masked: list[str]
 
 
@@ -60,7 +68,8 @@ class Word(BaseModel):
 
 class Profile(BaseModel):
     """A customer. `stated` says of each field (`person/family` is one) whose word it is; `owners` and `limits` are
-    histories by day, `consents` by purpose. A limit of null is *not checked*.
+    histories by day, `consents` by purpose. A limit of null is *not checked*. `accounts` are those merged into him and
+    those under which other systems know him, each as it is stated; it is his own fields that hold.
     """
 
     id: str
@@ -72,6 +81,7 @@ class Profile(BaseModel):
     limits: list[dict[str, Any]]
     consents: dict[str, Any]
     links: list[dict[str, Any]]
+    accounts: list[dict[str, Any]] = []
     stated: dict[str, Word]
     masked: list[str]
 
@@ -119,26 +129,34 @@ async def list_customers(
 
 @router.get("/customers/{id}", tags=["customers"], response_model_exclude_unset=True)
 async def show_customer(db: Stored, caller: CurrentCaller, response: Response, id: str) -> Profile:  # noqa: A002
-    """What is known of a customer, as far as the caller may see it."""
-    found = await store.customer(db, id)
+    """What is known of a customer, as far as the caller may see it. An account that was merged into another answers as
+    that one; the header Content-Location names it.
+    """
+    root = await root_of(db, store.CUSTOMERS, id)
+    if root != id:
+        response.headers["Content-Location"] = f"/customers/{quote(root, safe='')}"
+    found = await store.customer(db, root)
     own = await store.identities(db, caller.subject) if caller.has(Role.MANAGER) else []
     rights = _rights(caller, found, own) if found is not None else None
     if found is None or rights is None:
         raise missing("customer", id)
-    consents = await store.consents(db, id)
+    consents = await store.consents(db, root)
     agreed = next((book for book in consents if book.purpose == SENSITIVE), None)
     if not granted(agreed):
         rights -= {Right.SENSITIVE}
     response.headers["ETag"] = etag(found.version)
-    return _profile(found, rights, await store.limits(db, id), consents)
+    shown = _profile(found, rights, await store.limits(db, root), consents)
+    accounts = [_account(*one, rights) for one in await store.merged(db, root)]
+    return shown.model_copy(update=_given(accounts=accounts or None))
 
 
 @router.get("/customers/{id}/export", tags=["customers"])
 async def export_customer(db: Stored, id: str) -> JSONResponse:  # noqa: A002
     """Everything this service holds about a customer, for the customer: documents, and each fact as it came."""
-    if await store.customer(db, id) is None:
+    root = await root_of(db, store.CUSTOMERS, id)
+    if await store.customer(db, root) is None:
         raise missing("customer", id)
-    return JSONResponse({"service": "profiles", "subject": id, "held": await store.export(db, id)})
+    return JSONResponse({"service": "profiles", "subject": root, "held": await store.export(db, root)})
 
 
 @router.get("/staff/{id}", tags=["staff"], response_model_exclude_unset=True)
@@ -188,6 +206,7 @@ def _entry(found: Found, rights: frozenset[Right]) -> Entry:
         masked=[name for name in hidden if name == "name"],
         **plain,
         **_only(owner, ("owner_id", "deputy_id")),
+        **_given(root_id=found.root or None),
     )
 
 
@@ -214,6 +233,17 @@ def _profile(found: Found, rights: frozenset[Right], limits: list[LimitBook], co
         masked=list(hidden),
         **_only(plain, (*GROUPS, "owner")),
     )
+
+
+def _account(account: str, customer: Customer, limits: list[LimitBook], rights: frozenset[Right]) -> dict[str, Any]:
+    shown, _ = masked(customer, rights)
+    plain = _plain(shown)
+    return {
+        "id": account,
+        "fields": _only(plain, PLAIN),
+        "limits": [_limit(book, one) for book in limits for one in book.limits],
+        **_only(plain, ("owner",)),
+    }
 
 
 def _limit(book: LimitBook, held: LimitSet) -> dict[str, Any]:

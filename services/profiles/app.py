@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.chassis.runtime import Runtime
 from services.chassis.web import create_app
+from services.profiles import api_suggestions
 from services.profiles.api import ACCESS, PERSONAL, router
 from services.profiles.handlers import profiles_service
 from services.profiles.settings import ProfilesSettings
@@ -15,7 +16,7 @@ def build(runtime: Runtime) -> FastAPI:
     """The HTTP side of a running service."""
     app = create_app(
         runtime.settings,
-        routers=[router],
+        routers=[router, api_suggestions.router],
         access=ACCESS,
         personal=PERSONAL,
         health=runtime.health,

@@ -32,7 +32,7 @@ def tell(
     for tenure in news:
         desk.emit(OwnerChanged(owner_id=tenure.owner_id, valid_from=tenure.valid_from, deputy_id=tenure.deputy_id))
         line = entered(line, tenure)
-    snapshot = snapshot_of(customer)
+    snapshot = snapshot_of(customer, desk.state.root)
     standing = standing_of(snapshot, customer, days)
     if standing is not None and _stands(snapshot) != _stands(told.snapshot):
         desk.emit(standing)
@@ -43,6 +43,13 @@ def tell_staff(desk: Desk, staff: Staff, *, told: Told | None = None) -> None:
     """Say what is news about a colleague."""
     told = told or desk.get(STAFF_TOLD) or Told()
     _tell_snapshot(desk, STAFF_TOLD, told, told, staff_snapshot_of(staff))
+
+
+def tell_root(desk: Desk, root: str) -> None:
+    """Say in an account's snapshot whose it is; who has none needs none."""
+    told = desk.get(TOLD) or Told()
+    if told.snapshot is not None:
+        _tell_snapshot(desk, TOLD, told, told, msgspec.structs.replace(told.snapshot, root_id=root or None))
 
 
 def _tell_snapshot(desk: Desk, kind: Part[Told], before: Told, told: Told, snapshot: ProfileChanged | None) -> None:
@@ -58,8 +65,10 @@ def _tell_snapshot(desk: Desk, kind: Part[Told], before: Told, told: Told, snaps
         desk.put(kind, told)
 
 
-def snapshot_of(customer: Customer) -> ProfileChanged | None:
-    """What others may know of a customer; None until somebody has registered him. The revision is still to be given."""
+def snapshot_of(customer: Customer, root: str = "") -> ProfileChanged | None:
+    """What others may know of a customer; None until somebody has registered him. The revision is still to be given;
+    `root` is the account he is merged into.
+    """
     if customer.kind is None:
         return None
     return ProfileChanged(
@@ -73,6 +82,7 @@ def snapshot_of(customer: Customer) -> ProfileChanged | None:
         group=customer.group,
         territory=customer.territory,
         parent_id=customer.parent_id,
+        root_id=root or None,
         owner_id=customer.owner.owner_id if customer.owner is not None else None,
         deputy_id=customer.owner.deputy_id if customer.owner is not None else None,
         timezone=customer.timezone,

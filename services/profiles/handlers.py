@@ -6,17 +6,21 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
+import msgspec
+
 from contracts.envelope import Event
 from contracts.events import customers, staff
-from contracts.events.lifecycle import ProfileErased
+from contracts.events.lifecycle import ProfileErased, ProfileMerged, ProfileUnmerged
 from contracts.payload import Payload
 from contracts.refusal import Refused
 from services.chassis.aggregate import Desk, Kind
-from services.chassis.service import Before, Needs, Service
-from services.profiles.emits import limit_changed, tell, tell_staff
+from services.chassis.service import Before, Needs, Service, Ties
+from services.chassis.ties import Tie
+from services.profiles.emits import limit_changed, tell, tell_root, tell_staff
 from services.profiles.model.consents import Consent, ConsentBook, with_consent
 from services.profiles.model.customer import Customer, Link, Stamp, as_of, assign, given, learn, link, named_on, tenures
 from services.profiles.model.facts import CompanyDays, FactKey
+from services.profiles.model.likeness import likeness
 from services.profiles.model.limits import Limit, LimitBook, LimitSet, changes, with_limit
 from services.profiles.model.owners import Assignment, Tenure, first_difference
 from services.profiles.model.staff import Card, Leaving, Staff, described, leaves, staff_as_of
@@ -37,14 +41,21 @@ def profiles_service(days: CompanyDays) -> Service:
     of_customers: dict[type[Payload], tuple[Handle, Needs]] = {
         customers.CustomerRegistered: (customer_described, _told),
         customers.CustomerChanged: (customer_described, _told),
-        customers.CustomerLinked: (customer_linked, _nothing),
         customers.OwnerAssigned: (owner_assigned, _told),
         customers.CreditLimitSet: (credit_limit_set, _limits),
         customers.ConsentChanged: (consent_changed, _consents),
-        customers.CustomerErased: (customer_erased, _nothing),
     }
     for payload, (handle, needs) in of_customers.items():
         service.on(payload, CUSTOMERS, needs=needs)(partial(_of_customer, handle, days))
+    tying: dict[type[Payload], tuple[Handle, Ties]] = {
+        customers.CustomerLinked: (customer_linked, _linked),
+        customers.CustomerMerged: (customer_merged, _merged),
+        customers.CustomerUnmerged: (customer_merged, _unmerged),
+    }
+    for payload, (handle, ties) in tying.items():
+        service.on(payload, CUSTOMERS, ties=ties)(partial(_of_customer, handle, days))
+    service.on(customers.CustomerErased, CUSTOMERS, to_root=True)(partial(_of_customer, customer_erased, days))
+    service.after_tie(CUSTOMERS)(retied)
     of_staff: dict[type[Payload], Handle] = {
         staff.StaffRegistered: staff_described,
         staff.StaffChanged: staff_described,
@@ -61,8 +72,20 @@ def profiles_service(days: CompanyDays) -> Service:
     return service
 
 
-def _nothing(event: Event) -> Needed:
-    return ()
+def _linked(event: Event) -> Tie:
+    return Tie(cast("customers.CustomerLinked", event.data).account, True, _rank(event))
+
+
+def _merged(event: Event) -> Tie:
+    return Tie(cast("customers.CustomerMerged", event.data).merged_id, True, _rank(event))
+
+
+def _unmerged(event: Event) -> Tie:
+    return Tie(cast("customers.CustomerUnmerged", event.data).merged_id, False, _rank(event))
+
+
+def _rank(event: Event) -> int:
+    return int(event.time.timestamp() * 1000)
 
 
 def _told(event: Event) -> Needed:
@@ -108,6 +131,8 @@ def _customer(desk: Desk) -> Customer:
 def _keep(desk: Desk, days: CompanyDays, customer: Customer) -> Customer:
     """Store a customer as of now."""
     customer, ahead = as_of(customer, days, days.of(desk.now))
+    if (alike := likeness(desk.subject, customer)) != customer.alike:
+        customer = msgspec.structs.replace(customer, alike=alike)
     desk.put(CUSTOMERS, customer, due=days.begins(ahead) if ahead is not None else None)
     return customer
 
@@ -187,9 +212,31 @@ def consent_changed(days: CompanyDays, desk: Desk, event: Event) -> None:
     desk.put(CONSENTS, with_consent(book, statement), data.purpose)
 
 
-def customer_erased(days: CompanyDays, desk: Desk, event: Event) -> None:
-    """The customer is forgotten here, and everybody else is told to forget him."""
-    desk.emit(ProfileErased(erased_at=desk.now))
+def customer_merged(days: CompanyDays, desk: Desk, event: Event) -> None:
+    """Another account is this customer, or is not after all; `retied` says what comes of it."""
+    data = cast("customers.CustomerMerged", event.data)
+    if data.merged_id == desk.subject:
+        raise Refused("bad_field", "the account is to be merged into itself; expected another one", "$.merged_id")
+    if data.merged_id.startswith(_OTHERS):
+        kind = data.merged_id.partition("/")[0]
+        raise Refused("bad_field", f"the account is a {kind}; expected a customer account", "$.merged_id")
+    _known(desk, days)
+
+
+def retied(desk: Desk, root: str) -> None:
+    """The account is another's now, or stands for itself again: everybody is told, of itself and of its root."""
+    revision = desk.state.v + 1  # versions only grow
+    if root:
+        desk.emit(ProfileMerged(merged_id=desk.subject, revision=revision), subject=root)
+    else:
+        desk.emit(ProfileUnmerged(merged_id=desk.subject, revision=revision), subject=desk.state.root)
+    tell_root(desk, root)
+
+
+def customer_erased(days: CompanyDays, desk: Desk, event: Event | None) -> None:
+    """The customer is forgotten here with all his accounts, and everybody else is told to forget him."""
+    for account in (desk.subject, *desk.state.kin):
+        desk.emit(ProfileErased(erased_at=desk.now), subject=account)
     desk.erase_subject()
 
 

@@ -8,6 +8,7 @@ from contracts.events.profiles import ProfileChanged
 from contracts.payload import write_hook
 from services.chassis.aggregate import Head, Part, named
 from services.chassis.mongo import Database, Doc, Index, find, from_doc
+from services.chassis.roots import accounts_of
 from services.profiles.model.consents import ConsentBook
 from services.profiles.model.customer import Customer
 from services.profiles.model.limits import LimitBook
@@ -26,10 +27,13 @@ CUSTOMERS = Head(
     "customers",
     Customer,
     clocked=True,
+    # What a system says of an account stays that account's: nothing here is added up over several; the root's holds.
+    gathers=False,
     indexes=(
         Index((("state.owner.owner_id", 1), ("_id", 1))),
         Index((("state.owner.deputy_id", 1), ("_id", 1))),
         Index((("state.name", 1), ("_id", 1))),
+        Index((("state.alike", 1),), partial={"state.alike": {"$exists": True}}),
     ),
 )
 LIMITS = Part("limits", LimitBook, CUSTOMERS)
@@ -39,15 +43,17 @@ STAFF = Head("staff", Staff, clocked=True, indexes=(Index((("state.card.token_su
 TOLD = Part("told", Told, CUSTOMERS, derived=False)
 STAFF_TOLD = Part("staff_told", Told, STAFF, derived=False)
 LAST = "\U0010ffff"  # sorts behind every character of a name
+MOST_ALIKE = 500
 PARTS = (LIMITS, CONSENTS, TOLD, STAFF_TOLD)
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A customer as stored, with the version of his documents."""
+    """A customer as stored, with the version of his documents; `root`: the account he is merged into."""
 
     id: str
     version: int
     customer: Customer
+    root: str = ""
 
 
 async def customer(db: Database, customer_id: str) -> Found | None:
@@ -88,7 +94,29 @@ async def customers(
 
 async def _found(db: Database, where: list[Doc], *, sort: list[tuple[str, int]], limit: int) -> list[Found]:
     docs = await find(db, CUSTOMERS.name, {"$and": [{"state": {"$exists": True}}, *where]}, sort=sort, limit=limit)
-    return [Found(id=doc["_id"], version=doc["v"], customer=from_doc(doc["state"], Customer)) for doc in docs]
+    return [
+        Found(id=doc["_id"], version=doc["v"], customer=from_doc(doc["state"], Customer), root=doc.get("root", ""))
+        for doc in docs
+    ]
+
+
+async def some(db: Database, accounts: list[str]) -> dict[str, Found]:
+    """Those of these accounts that are known."""
+    return {one.id: one for one in await _found(db, [{"_id": {"$in": accounts}}], sort=[("_id", 1)], limit=0)}
+
+
+async def alike(db: Database, keys: list[str]) -> list[Found]:
+    """Customers that have one of these keys (likeness.py), some hundreds at most."""
+    where: list[Doc] = [{"state.alike": {"$in": keys, "$exists": True}}]
+    return await _found(db, where, sort=[("_id", 1)], limit=MOST_ALIKE) if keys else []
+
+
+async def merged(db: Database, customer_id: str) -> list[tuple[str, Customer, list[LimitBook]]]:
+    """The accounts merged into a customer, each as its systems state it; one that nobody has registered is empty."""
+    accounts = (await accounts_of(db, CUSTOMERS, customer_id))[1:]
+    found = await some(db, accounts)
+    stated = {account: found[account].customer if account in found else Customer() for account in accounts}
+    return [(account, customer, await limits(db, account)) for account, customer in stated.items()]
 
 
 async def limits(db: Database, customer_id: str) -> list[LimitBook]:
@@ -126,8 +154,15 @@ async def identities(db: Database, token_subject: str) -> list[str]:
 
 async def export(db: Database, subject: str) -> dict[str, list[Doc]]:
     """Everything this service holds about a party, by collection: his documents, each fact as it came, and what could
-    not be taken. Ready for JSON.
+    not be taken; the same of each of his other accounts. Ready for JSON.
     """
+    own, *others = await accounts_of(db, CUSTOMERS, subject)
+    held = await _held(db, own)
+    accounts = [{"account": account, "held": await _held(db, account)} for account in others]
+    return held | ({"accounts": accounts} if accounts else {})
+
+
+async def _held(db: Database, subject: str) -> dict[str, list[Doc]]:
     held: dict[str, list[Doc]] = {}
     for kind in (CUSTOMERS, STAFF, *PARTS):
         where = {"_id": subject} if isinstance(kind, Head) else {"s": subject}

@@ -125,7 +125,7 @@ def copied(desk: Desk, event: Event) -> None:
     desk.put(CARDS, msgspec.structs.replace(card, copy=told.need, n=card.n + 1))
 
 
-def erased(desk: Desk, event: Event) -> None:
+def erased(desk: Desk, event: Event | None) -> None:
     """The customer is forgotten."""
     desk.erase_subject()
 

@@ -42,7 +42,7 @@ PASSED_OVER = {
     "alerts": {
         *("quotation.made", "payment.promised"),
         *("sales_plan.set", "budget.set", "expense.booked", "expense.reversed", "source.completed"),
-        *("standing.changed", "ladder.moved", "profile.merged", "profile.unmerged"),
+        *("standing.changed", "ladder.moved"),
         *("segment.joined", "segment.left", "cuts.fitted"),
     },
     "gateway": {
@@ -50,7 +50,7 @@ PASSED_OVER = {
         *("profile.merged", "profile.unmerged", "segment.joined", "segment.left"),
     },
     "profiles": {
-        *("customer.merged", "customer.unmerged", "referral.made", "requirement.stated"),
+        *("referral.made", "requirement.stated"),
         *("service_relation.stated", "service_relation.ended", "output.declared"),
     },
 }

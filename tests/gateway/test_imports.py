@@ -263,3 +263,31 @@ async def test_a_file_longer_than_events_may_be_is_taken_up_to_its_own_limit(gat
     async with gateway.client() as client:
         answer = await client.post("/imports/invoices", headers={"Content-Length": "500000001"}, content=b"")
     assert answer.status_code == 413
+
+
+async def test_a_systems_own_ids_are_accounts_of_that_system_and_a_file_with_both_ids_links_them(
+    gateway: House,
+) -> None:
+    customer, own = unique(), unique("77")
+    rows = english_rows([own], 2)
+    await imported(gateway, "invoices", csv_bytes(ENGLISH, rows), system="shop/east")
+    account = f"shop%2Feast:{own}"
+    assert len(await data_of(gateway, account)) == 2 and await data_of(gateway, own) == []
+    both = csv_bytes(("customer", "local_id", "name", "type"), [[customer, own, "李明", "person"]])
+    await imported(gateway, "customers", both, system="shop/east")
+    registered, linked = await data_of(gateway, customer, "rapport.customers")
+    assert (registered["name"], linked["@type"]) == ("李明", "rapport.customer.linked.v1")
+    assert (linked["system"], linked["local_id"]) == ("shop/east", own)
+    assert linked["@id"] == registered["@id"] + "/linked"
+
+
+async def test_a_source_that_is_registered_with_its_system_need_not_say_so(gateway: House) -> None:
+    _, token = await gateway.source(takes=["rapport.trade", "rapport.customers"], sources=["pos"], system="till")
+    own = unique("T")
+    answer = await send(gateway, "invoices", csv_bytes(ENGLISH, english_rows([own], 1)), token=token, source="pos")
+    await ended(gateway, answer.json()["id"])
+    assert len(await data_of(gateway, f"till:{own}")) == 1
+    alone = csv_bytes(("customer", "name", "type"), [[own, "李明", "person"]])
+    answer = await send(gateway, "customers", alone, token=token, source="pos")
+    await ended(gateway, answer.json()["id"])
+    assert [one["name"] for one in await data_of(gateway, f"till:{own}", "rapport.customers")] == ["李明"]

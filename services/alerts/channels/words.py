@@ -160,6 +160,11 @@ _OVERDUE: Mapping[str, Mapping[str, str]] = {
         "zh-CN": "后来的事实表明，发票 {invoice} 当时并未逾期：预警已撤回。",
         "en": "Later facts show that invoice {invoice} was not overdue then: the alert is withdrawn.",
     },
+    "over.regrouped": {
+        "zh-CN": "客户的账户已合并或拆分，按现在的账户，发票 {invoice} 的预警不再成立：预警已撤回。",
+        "en": "Accounts of the customer were merged or parted; as they are now, the alert about invoice {invoice} no "
+        "longer stands: it is withdrawn.",
+    },
     "over.by_person": {
         "zh-CN": "{by} 已将预警标为解决（{outcome}）。",
         "en": "{by} has resolved the alert ({outcome}).",

@@ -61,6 +61,11 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "zh-CN": "客户已于 {date} 再次{buying}，预警自动解除。",
         "en": "There was another {buying} on {date}; the alert ended by itself.",
     },
+    "churn.over.regrouped": {
+        "zh-CN": "客户的账户已合并或拆分，按现在的账户，客户并未流失：预警已撤回。",
+        "en": "Accounts of the customer were merged or parted; as they are now, the customer is not lost: the alert is "
+        "withdrawn.",
+    },
     "churn.over.withdrawn": {
         "zh-CN": "后来的事实表明，客户当时并未流失：预警已撤回。",
         "en": "Later facts show that the customer was not lost then: the alert is withdrawn.",

@@ -101,6 +101,7 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "limit.reason.order_closed": {"zh-CN": "订单结清", "en": "a closed order"},
     "limit.reason.limit_raised": {"zh-CN": "额度调整", "en": "another limit"},
     "limit.reason.limit_lifted": {"zh-CN": "不再检查额度", "en": "the limit is no longer checked"},
+    "limit.reason.regrouped": {"zh-CN": "客户账户合并或拆分", "en": "accounts were merged or parted"},
     "limit.reason.within_limit": {"zh-CN": "外欠款减少", "en": "less is owed"},
     "event.limit.changed": {"zh-CN": "信用额度变更", "en": "credit limit changed"},
     "event.invoice.cancelled": {"zh-CN": "发票作废", "en": "invoice cancelled"},

@@ -39,6 +39,11 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "zh-CN": "自 {date} 起，客户已形成新的{buying}节奏，预警解除；今后以新节奏为准。",
         "en": "By {date} a new rhythm of {buying}s had formed; the alert ended, and from now on that one counts.",
     },
+    "rhythm.over.regrouped": {
+        "zh-CN": "客户的账户已合并或拆分，按现在的账户，其{buying}并未放慢：预警已撤回。",
+        "en": "Accounts of the customer were merged or parted; as they are now, the {buying}s have not slowed down: "
+        "the alert is withdrawn.",
+    },
     "rhythm.over.withdrawn": {
         "zh-CN": "后来的事实表明，客户当时并未放慢{buying}：预警已撤回。",
         "en": "Later facts show that the {buying}s had not slowed down then: the alert is withdrawn.",

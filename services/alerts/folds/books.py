@@ -85,9 +85,10 @@ def _enter(desk: Desk, rules: Rules, event: Event, company: str | None, invoice_
         watch(desk, rules, key, msgspec.structs.replace(card, item=item), cause_of(event))
 
 
-def _facts(event: Event, data: trade.InvoiceIssued) -> InvoiceFacts:
+def _facts(desk: Desk, event: Event, data: trade.InvoiceIssued) -> InvoiceFacts:
     return InvoiceFacts(
         key=FactKey.of(event),
+        account=desk.came_with,
         issued_on=data.issued_on,
         due_on=data.due_on,
         total=data.total.amount,
@@ -98,14 +99,14 @@ def _facts(event: Event, data: trade.InvoiceIssued) -> InvoiceFacts:
 def invoice_issued(rules: Rules, desk: Desk, event: Event) -> None:
     """An invoice is there."""
     data = cast("trade.InvoiceIssued", event.data)
-    facts = _facts(event, data)
+    facts = _facts(desk, event, data)
     _invoice(desk, rules, event, data.company, data.invoice_id, lambda item: open_item.with_issued(item, facts))
 
 
 def invoice_corrected(rules: Rules, desk: Desk, event: Event) -> None:
     """An invoice as it should have been."""
     data = cast("trade.InvoiceCorrected", event.data)
-    facts = _facts(event, data)
+    facts = _facts(desk, event, data)
     _invoice(desk, rules, event, data.company, data.invoice_id, lambda item: open_item.with_corrected(item, facts))
 
 

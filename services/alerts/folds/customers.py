@@ -64,7 +64,11 @@ def limit_changed(rules: Rules, desk: Desk, event: Event) -> None:
     judge(desk, rules, Fact(cause_of(event), limit_outcome(granted), event.history is not None))
 
 
-def profile_erased(rules: Rules, desk: Desk, event: Event) -> None:
+def account_tied(rules: Rules, desk: Desk, event: Event) -> None:
+    """Another account is this customer, or is not after all: the row says it, and the chassis folds both again."""
+
+
+def profile_erased(rules: Rules, desk: Desk, event: Event | None) -> None:
     """The customer is forgotten; what law keeps stays in the ledger without him."""
     desk.erase_subject()
 

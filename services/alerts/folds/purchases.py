@@ -51,23 +51,27 @@ def _purchase(
         purchase_known(desk, rules, before.bought, after.bought, cause_of(event))
 
 
-def _facts(event: Event, data: sales.PurchaseMade) -> PurchaseFacts:
+def _facts(desk: Desk, event: Event, data: sales.PurchaseMade) -> PurchaseFacts:
     return PurchaseFacts(
-        key=FactKey.of(event), on=data.purchased_on, total=data.total.amount, currency=data.total.currency
+        key=FactKey.of(event),
+        on=data.purchased_on,
+        total=data.total.amount,
+        currency=data.total.currency,
+        account=desk.came_with,
     )
 
 
 def purchase_made(rules: Rules, desk: Desk, event: Event) -> None:
     """The customer bought."""
     data = cast("sales.PurchaseMade", event.data)
-    facts = _facts(event, data)
+    facts = _facts(desk, event, data)
     _purchase(desk, rules, event, data.company, data.purchase_id, lambda held: purchases.with_made(held, facts))
 
 
 def purchase_corrected(rules: Rules, desk: Desk, event: Event) -> None:
     """A purchase as it was."""
     data = cast("sales.PurchaseCorrected", event.data)
-    facts = _facts(event, data)
+    facts = _facts(desk, event, data)
     _purchase(desk, rules, event, data.company, data.purchase_id, lambda held: purchases.with_corrected(held, facts))
 
 

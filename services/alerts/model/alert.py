@@ -20,6 +20,7 @@ AlertState = Literal["raised", "notified", "acknowledged", "snoozed", "resolved"
 ChangeKind = Literal["raised", "updated", "resolved", "withdrawn", "reopened", "recorded"]
 SEVERITIES: Final = ("notice", "warning", "serious", "critical")
 WITHDRAWN: Final = "withdrawn"
+REGROUPED: Final = "regrouped"  # accounts became one customer, or were parted, and with that it no longer stands
 # The alert is one document; what people said stays whole in the ledger, the oldest updates make room here.
 TIMELINE_MOST: Final = 100
 _NAMESPACE: Final = uuid5(NAMESPACE_URL, "rapport/alerts")
@@ -65,7 +66,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `history`: over when first seen, so it is recorded and nobody is told. `untold`: it stood before the company's
     cut-over, so that nobody was told either; its next stage is news. `loudest` is the highest stage it has had
     since it opened or came back. `resolved_by` is the person who resolved it, empty where facts did; `outcome` is how
-    it ended, `withdrawn` where facts showed that it never was; `because` are the facts that ended it.
+    it ended, `withdrawn` where facts showed that it never was; `because` are the facts that ended it. `account` is the
+    customer's account that it is named after, where that is not his first.
     """
 
     alert_id: str
@@ -93,6 +95,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     snoozed_until: datetime | None = None
     worked: Worked = Worked()
     timeline: tuple[TimelineEntry, ...] = ()
+    account: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -133,7 +136,7 @@ def reconcile(
     for episode in found:
         if episode.opened_on > today:
             continue
-        name = alert_id(episode.rule, episode.subject, episode.cause, episode.opening_fact)
+        name = alert_id(episode.rule, episode.named_after, episode.cause, episode.opening_fact)
         seen.add(name)
         over = episode.closed_on is not None and episode.closed_on <= today
         alert = known.get(name)
@@ -170,6 +173,7 @@ def _first_sight(name: str, episode: Episode, over: bool, now: datetime) -> Chan
         opened_on=episode.opened_on,
         raised_at=now,
         history=over,
+        account=episode.account,
     )
     return _told(_over(alert, episode) if over else alert, episode, kind, now, episode.because if over else ())
 

@@ -18,6 +18,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     `closed_on` is None while it stands; then `outcome` says how it ended and `because` which facts ended it.
     `past`: of this stage and lower ones nobody is told, for they were reached before the company's cut-over and are
     known from a load of the past; below zero where there is none.
+    `account` is that of the customer's accounts with which the opening fact came, where it is not his first.
     `figures` are what a manager reads and is told about when they change; `moving` is what the calendar alone changes.
     """
 
@@ -32,8 +33,14 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     outcome: str | None = None
     because: tuple[str, ...] = ()
     past: int = -1
+    account: str = ""
     figures: dict[str, str] = {}
     moving: dict[str, str] = {}
+
+    @property
+    def named_after(self) -> str:
+        """The account that the alert is named after: whatever it is merged into, its alerts stay the same ones."""
+        return self.account or self.subject
 
     @property
     def stage(self) -> int:

@@ -39,6 +39,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     One that is `held` waits for its receiver's digest, which is due at `next_at`. `digest` is the id of the one mail in
     which it goes out together with others: they have its Message-ID, and it is tried with all of them or not at all.
+
+    `account`: that of the customer's accounts whose alert it is about, where it is not his first.
     """
 
     alert_id: str
@@ -54,6 +56,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     accepted_at: datetime | None = None
     copy_of: str = ""
     digest: str = ""
+    account: str = ""
 
     @property
     def untried(self) -> bool:

@@ -23,14 +23,17 @@ BUCKETS: Final = ("current", "1-30", "31-60", "61-90", "91+")
 _ZERO: Final = Decimal(0)
 
 
-class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an invoice says, and the event that said it. Days are the company's; `total` is not below zero."""
+class InvoiceFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What an invoice says, and the event that said it. Days are the company's; `total` is not below zero. `account`:
+    that of the customer's under which it came, where it is not his first.
+    """
 
     key: FactKey
     issued_on: date
     due_on: date
     total: Decimal
     currency: str
+    account: str = ""
 
     @property
     def content(self) -> tuple[date, date, Decimal, str]:
@@ -87,6 +90,12 @@ class OpenItem(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
     def invoice(self) -> InvoiceFacts | None:
         """What holds of the invoice: the last correction, or else the issue; None while neither is known."""
         return self.corrected or self.issued
+
+    @property
+    def account(self) -> str:
+        """The customer's account under which it was issued; empty for his first."""
+        facts = self.issued or self.corrected
+        return facts.account if facts is not None else ""
 
     @property
     def waiting(self) -> bool:

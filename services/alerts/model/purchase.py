@@ -12,13 +12,16 @@ from services.alerts.model.facts import Conflict, FactKey
 _ZERO = Decimal(0)
 
 
-class PurchaseFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one event says of a purchase: the company's date, and what it came to."""
+class PurchaseFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """What one event says of a purchase: the company's date, and what it came to. `account`: that of the customer's
+    under which it came, where it is not his first.
+    """
 
     key: FactKey
     on: date
     total: Decimal
     currency: str
+    account: str = ""
 
     @property
     def content(self) -> tuple[date, Decimal, str]:
@@ -41,11 +44,12 @@ class Return(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self.on, self.total, self.currency
 
 
-class Bought(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True):
-    """A day on which something was bought that stayed bought, and the first fact that says so."""
+class Bought(msgspec.Struct, frozen=True, kw_only=True, gc=False, order=True, omit_defaults=True):
+    """A day on which something was bought that stayed bought, and the first fact that says so, with its account."""
 
     on: date
     key: FactKey
+    account: str = ""
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -83,7 +87,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_default
         back = self.returned
         if back >= facts.total and (back or self.corrected is not None):
             return None
-        return Bought(on=facts.on, key=facts.key)
+        return Bought(on=facts.on, key=facts.key, account=facts.account)
 
 
 def with_made(purchase: Purchase, facts: PurchaseFacts) -> Purchase:

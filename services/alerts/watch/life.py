@@ -10,7 +10,7 @@ import msgspec
 
 from services.alerts.emits import alert_fact, notification_fact
 from services.alerts.model.account import Account, next_change, owner_on
-from services.alerts.model.alert import Change
+from services.alerts.model.alert import Alert, Change
 from services.alerts.model.notification import (
     HISTORY,
     NO_OWNER,
@@ -82,12 +82,20 @@ def _notify(desk: Desk, change: Change, reason: Reason, owner: str) -> None:
         message_id=sent_as("mail", key, owner),
         created_at=desk.now,
         next_at=desk.now,
+        account=alert.account,
     )
     if change.past:
         notification = suppressed(notification, HISTORY)
     elif not owner:
         notification = suppressed(notification, NO_OWNER)
     _queue(desk, key, notification)
+
+
+def announce(desk: Desk, rules: Rules, alert: Alert) -> None:
+    """Queue the message about an alert that began without the clock: facts of two accounts came together."""
+    account = desk.get(ACCOUNTS)
+    owner = alert.assigned_to or (owner_on(account, rules.day(desk.now)) if account is not None else "")
+    _notify(desk, Change(alert=alert, kind="raised"), "raised", owner)
 
 
 def notification_key(change: Change, now: datetime) -> str:

@@ -159,10 +159,9 @@ def _watch(
     last = stretch(card.course)
     changed = last is not None and (last.episode.ended_on is None or last != stretch(before.course))
     found = [last] if last is not None and changed else []
-    names = [_name(desk.subject, purchase_slowdown.RULE, one.episode.last_purchase) for one in found]
-    for day in dict.fromkeys((before.course.rhythm.last, card.course.rhythm.last)):
-        if day is not None:
-            names += [_name(desk.subject, rule, day) for rule in (purchase_slowdown.RULE, churn_risk.RULE)]
+    names = [_name(desk.subject, purchase_slowdown.RULE, one.opened[-1]) for one in found if one.opened]
+    for bought in dict.fromkeys((*before.course.recent[-1:], *card.course.recent[-1:])):
+        names += [_name(desk.subject, rule, bought) for rule in (purchase_slowdown.RULE, churn_risk.RULE)]
     known = {name: owned.alert for name in names if name in card.alerts and (owned := desk.get(ALERTS, name))}
     today = today_of(desk, rules, card)
     _lay(desk, rules, card, Found(found, _seldom(desk.subject, card, before, today)), known, because, by_clock=by_clock)
@@ -181,9 +180,9 @@ def _seldom(subject: str, card: RhythmCard, before: RhythmCard, today: date) -> 
     return found
 
 
-def _name(subject: str, rule: str, last_purchase: date) -> str:
+def _name(subject: str, rule: str, last: Bought) -> str:
     cause = churn_risk.CAUSE if rule == churn_risk.RULE else purchase_slowdown.CAUSE
-    return alerts.alert_id(rule, subject, cause, purchase_slowdown.opening_fact(last_purchase))
+    return alerts.alert_id(rule, last.account or subject, cause, purchase_slowdown.opening_fact(last.on))
 
 
 def _lay(

@@ -31,7 +31,7 @@ LOOKED_AT: Final = 1_000  # rows of a preview
 class Sent:
     """What a caller says of his file. `owner` is the registered source that he is, if he is one; `dropped` the file in
     the watched folder, where it was laid there; `history` the day of cut-over (ISO 8601), where the file is of the
-    past.
+    past; `system` whose own ids its customers are called by, if they are not the company's accounts.
     """
 
     kind: str
@@ -42,6 +42,7 @@ class Sent:
     wishes: Wishes
     dropped: str | None = None
     history: str | None = None
+    system: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         made_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
         made_by=sent.made_by,
         owner=sent.owner,
+        system=sent.system,
         format=known,
         dropped=sent.dropped,
         history=sent.history,

@@ -25,7 +25,7 @@ LONGEST = 10_000  # characters of a refused row's cell that are kept
 def reading_of(one: Import) -> Reading:
     """How its cells are read."""
     form = one.format
-    return Reading(form.mark, form.currency, form.epoch_1904, one.digest[:16])
+    return Reading(form.mark, form.currency, form.epoch_1904, one.digest[:16], one.system, one.source)
 
 
 @dataclass

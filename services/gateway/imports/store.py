@@ -47,9 +47,10 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
 
 class Import(msgspec.Struct, frozen=True, kw_only=True):
     """A file that was sent in. `line` is the last one that is settled; `percent` how much of the file that is;
-    `held`: its bytes are still here; `owner` the registered source that sent it; `undone_line` the last one whose
-    subjects have been told that it is undone; `forgotten`: nothing of its rows is kept any more; `dropped` the file in
-    the watched folder, as long as it lies there; `history`: it is of the past, up to this day of cut-over.
+    `held`: its bytes are still here; `owner` the registered source that sent it; `system` whose own ids its customers
+    are called by; `undone_line` the last one whose subjects have been told that it is undone; `forgotten`: nothing of
+    its rows is kept any more; `dropped` the file in the watched folder, as long as it lies there; `history`: it is of
+    the past, up to this day of cut-over.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Import(msgspec.Struct, frozen=True, kw_only=True):
     made_at: datetime
     made_by: str
     owner: str | None = None
+    system: str | None = None
     format: Format
     state: State = "arriving"
     line: int = 0
@@ -110,7 +112,8 @@ async def one(db: Database, import_id: str) -> Import | None:
 
 async def same(db: Database, made: Import) -> Import | None:
     """An import of the same bytes as the same thing that has not failed."""
-    where = {"digest": made.digest, "kind": made.kind, "source": made.source, "owner": made.owner}
+    names = ("digest", "kind", "source", "owner", "system")
+    where: Doc = {name: getattr(made, name) for name in names}
     docs = await find(db, IMPORTS.name, where | {"state": {"$in": ["waiting", "running", "done"]}}, limit=1)
     return from_doc(docs[0], Import) if docs else None
 

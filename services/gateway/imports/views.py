@@ -20,6 +20,13 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     source: str | None = Field(None, max_length=512, description="The `source` of the events, such as erp/shanghai.")
+    system: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="Whose own ids the customers are called by, such as shop; else what the source is registered with, "
+        "or the company's accounts.",
+    )
     preview: bool = Field(False, description="Send nothing; show what would be sent.")
     filename: str | None = Field(None, max_length=255)
     mapping: str | None = Field(

@@ -22,6 +22,7 @@ _COMPANY: Final = ("公司", "公司代码", "公司编码", "法人", "核算�
 
 CUSTOMERS: Final = (
     Column("customer", ("id", "编号", "编码", "代码", *_CUSTOMER), required=True),
+    Column("local_id", ("系统内编号", "本系统编号", "外部编号", "own id", "system id", "external id")),
     Column("name", ("名称", "姓名", "客户名称", "客户姓名", "单位名称", "customer name", "full name"), required=True),
     Column("kind", ("类型", "客户类型", "客户性质", "customer type", "type"), required=True),
     Column("relation", ("关系", "客户关系", "客户状态", "customer status", "status")),

@@ -14,7 +14,7 @@ import msgspec
 
 from contracts.attributes import Attributes, read_attributes
 from contracts.envelope import check_said
-from contracts.events.customers import CustomerRegistered
+from contracts.events.customers import CustomerLinked, CustomerRegistered
 from contracts.events.sales import PurchaseMade
 from contracts.events.trade import (
     BalanceStated,
@@ -56,7 +56,7 @@ class Kind(NamedTuple):
 
     def facts(self, row: Row) -> list[Fact]:
         """The events of a row. Raises Refused `bad_cell`, `cell_missing`, whose field is the column."""
-        subject = row.text("customer")
+        subject = row.account()
         return [
             Fact(suffix, event_type, subject, _json.encode({name: value for name, value in data.items() if value}))
             for suffix, event_type, data in self.read(row)
@@ -118,6 +118,8 @@ def _customer(row: Row) -> Iterable[tuple[str, str, Data]]:
     }
     more = ("group", "territory", "parent_id", "owner_id", "timezone", "language")
     yield "", CustomerRegistered.TYPE, data | {name: row.optional(name) for name in more}
+    if (own := row.optional("local_id")) is not None:
+        yield "/linked", CustomerLinked.TYPE, {"system": row.reading.system or row.reading.source, "local_id": own}
 
 
 def _invoice(row: Row) -> Iterable[tuple[str, str, Data]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from contracts.events.customers import local_account
 from contracts.money import minor_units
 from contracts.refusal import Refused
 from services.gateway.model import cells
@@ -16,13 +17,15 @@ T = TypeVar("T")
 
 class Reading(NamedTuple):
     """How the cells of a file are to be read; `currency` where the file has no column for it. `digest` names its
-    bytes.
+    bytes. `system`: whose own ids its customers are called by; None: the company's accounts. `source` is the events'.
     """
 
     mark: Mark
     currency: str | None
     epoch_1904: bool
     digest: str
+    system: str | None = None
+    source: str = ""
 
 
 class Row(NamedTuple):
@@ -45,6 +48,11 @@ class Row(NamedTuple):
         if found is None:
             raise self._empty(column)
         return found
+
+    def account(self) -> str:
+        """The account the row is about. A file that has both ids of a customer says the company's as `customer`."""
+        customer, system = self.text("customer"), self.reading.system
+        return local_account(system, customer) if system and self.optional("local_id") is None else customer
 
     def day(self, column: str) -> str:
         """A date that must be there, as ISO 8601."""

@@ -64,7 +64,8 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A customer as far as he is known; without `kind` nobody has registered him yet.
 
     `stamps` are by field; a profile group is a field of its own (`person/family`). `owner_id` is the owner as named
-    with the other fields, `owner` who answers for him as of the last time this was looked at.
+    with the other fields, `owner` who answers for him as of the last time this was looked at. By `alike` those are
+    found that may be the same customer (likeness.py).
     """
 
     kind: Literal["person", "organisation"] | None = None
@@ -87,6 +88,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     links: tuple[Link, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     owner: Tenure | None = None
+    alike: tuple[str, ...] = ()
 
 
 def given(said: object) -> dict[str, Any]:

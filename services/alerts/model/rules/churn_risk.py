@@ -34,6 +34,7 @@ def episode(subject: str, risk: ChurnRisk, opened: Sequence[Bought], ended: Boug
         subject=subject,
         cause=CAUSE,
         opening_fact=last.isoformat(),
+        account=opened[-1].account,
         opened_on=risk.since,
         opened_by=tuple(bought.key.ref for bought in opened),
         stages=stages,

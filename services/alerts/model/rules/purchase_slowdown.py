@@ -39,6 +39,7 @@ def episode(subject: str, found: Stretch, lost: ChurnRisk | None = None) -> Epis
         subject=subject,
         cause=CAUSE,
         opening_fact=opening_fact(one.last_purchase),
+        account=found.opened[-1].account if found.opened else "",
         opened_on=one.raised_on,
         opened_by=tuple(bought.key.ref for bought in found.opened),
         stages=stages,

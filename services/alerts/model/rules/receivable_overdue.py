@@ -252,6 +252,7 @@ def _episode(item: OpenItem, facts: InvoiceFacts, params: Params, run: _Run, unt
         subject=item.subject,
         cause=item.cause,
         opening_fact=item.cause if run.opener.rank != _FACT else run.opener.key.ref,
+        account=item.account,
         opened_on=run.opened_on,
         opened_by=(run.opener.key.ref,),
         stages=stages,
