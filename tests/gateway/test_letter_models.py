@@ -46,7 +46,11 @@ def reasons_in_the_code() -> Iterator[tuple[str, str]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             first = node.args[0] if isinstance(node, ast.Call) and node.args else None
-            if called.endswith("Refused") and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            if (
+                called.rpartition(".")[2] == "Refused"
+                and isinstance(first, ast.Constant)
+                and isinstance(first.value, str)
+            ):
                 yield first.value, f"{name}:{node.lineno}"
 
 

@@ -93,7 +93,7 @@ async def test_a_correction_that_would_be_refused_is_told_why_and_not_sent(clini
 async def erase(clinic: Clinic, customer: str) -> None:
     """Profiles has erased the customer."""
     runtime, now = clinic.gateway.runtime, datetime.now(UTC)
-    said = ProfileErased()
+    said = ProfileErased(erased_at=now)
     event = Event(id=unique("e"), source="rapport/profiles", type=said.TYPE, subject=customer, time=now, data=said)
     outcome = await runtime.applier.apply(
         [event_work(event, runtime.service.handlers[event.type], now, None, encode_data(said))]

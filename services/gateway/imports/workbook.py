@@ -85,7 +85,8 @@ class _Guarded:
 
     def read(self, size: int = -1) -> bytes:
         """See `IO`. Raises ValueError where a row is too long."""
-        piece = self._source.read(size)
+        # The longer nothing ends, the more at once: the parser looks at what has no end from its beginning each time.
+        piece = self._source.read(max(size, self.since))
         self.since += len(piece)
         if self.since > ROW:
             raise ValueError("a row without end")
