@@ -21,7 +21,7 @@ def gateway_service() -> Service:
     return service
 
 
-def forget(desk: Desk, event: Event) -> None:
+def forget(desk: Desk, event: Event | None) -> None:
     """Of dead letters ids and reason stay. An event is passed on or refused, and its words are in neither database nor
     log; refused rows of imports, and the bytes of a file until it is done, go by themselves (README.md, "Owns").
     """

@@ -134,8 +134,8 @@ def records(book: Workbook, sheet: str) -> Iterator[Line]:
         raise _unreadable(error) from None
 
 
-def _guard(sheet: ReadOnlyWorksheet, guards: list[_Guarded]) -> None:
-    source = sheet._get_source  # the only way in between
+def _guard(sheet: Any, guards: list[_Guarded]) -> None:
+    source = sheet._get_source  # the only way in between, of which the types know nothing
 
     def guarded() -> _Guarded:
         guards.append(_Guarded(source()))
