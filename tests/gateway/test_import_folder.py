@@ -150,13 +150,13 @@ async def test_of_a_file_that_goes_on_growing_the_half_is_undone_and_the_whole_i
         file.write(content[cut:])
 
     async def ended() -> bool:
-        return (await drops.imports())[0]["state"] == "done"
+        return bool((await drops.imports())[0]["state"] == "done")
 
     await until(ended, "the half to be imported")
     await drops.gone(laid)
 
     async def undone() -> bool:
-        return (await drops.imports())[0]["state"] == "undone"
+        return bool((await drops.imports())[0]["state"] == "undone")
 
     await until(undone, "the half to be undone")
     first, second = await drops.imports()

@@ -81,15 +81,21 @@ class Course:
         await until(reached, f"the import to be {state}", deadline_s=PATIENCE_S, every_s=0.1)
         return found
 
-    async def killed_behind(self, line: int) -> int:
-        """Let it run past a line and kill it; returns the line that was settled then."""
+    async def killed_behind(self, line: int, content: bytes | None = None) -> int:
+        """Let it run past a line, and kill it; returns the line that was settled then. Where there is a file yet to be
+        sent, that comes first.
+        """
         async with self.process() as process:
             settled = 0
+            if content is not None:
+                answer = await self.client.post("/imports/invoices", params={"source": "erp"}, content=content)
+                assert answer.status_code == 202, answer.text
+                self.where = answer.headers["location"]
 
             async def past() -> bool:
                 nonlocal settled
                 settled = (await self.look(process))["line"]
-                return settled >= line
+                return bool(settled >= line)
 
             await until(past, f"line {line:,}", deadline_s=PATIENCE_S, every_s=0.01)
             os.kill(process.pid, signal.SIGKILL)
@@ -173,15 +179,11 @@ async def imported_and_undone(stack: Stack, home: Path, rows: int) -> None:
 
 async def _imported(course: Course, books: Books, home: Path, chance: random.Random) -> dict[str, Any]:
     file = await asyncio.to_thread(books.write, home / "invoices.csv")
-    content = await asyncio.to_thread(file.read_bytes)
-    async with course.process():
-        answer = await course.client.post("/imports/invoices", params={"source": "erp"}, content=content)
-        assert answer.status_code == 202, answer.text
-        course.where = answer.headers["location"]
-    course.memory.clear()  # that one was killed too, at its end: the next begins under our eyes
+    content: bytes | None = await asyncio.to_thread(file.read_bytes)
     for share in (chance.uniform(0.02, 0.45), chance.uniform(0.5, 0.9)):
-        settled = await course.killed_behind(int(share * books.rows))
+        settled = await course.killed_behind(int(share * books.rows), content)
         say(f"killed when {settled:,} of {books.rows:,} lines were settled")
+        content = None
     async with course.process() as process:
         done = await course.until_state(process, "done")
     assert done["counts"]["accepted"] == books.rows and done["counts"]["refused"] == 0
