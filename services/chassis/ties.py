@@ -74,7 +74,7 @@ def roots(ties: Iterable[Said], accounts: Iterable[str]) -> dict[str, str]:
 
 def account_of(row: Doc) -> str:
     """The account with which a ledger row came."""
-    account: str = row.get("a", row["s"])
+    account: str = row["a"] if "a" in row else row["s"]
     return account
 
 

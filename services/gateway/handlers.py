@@ -18,7 +18,7 @@ def gateway_service() -> Service:
     return service
 
 
-def forget(desk: Desk, event: Event) -> None:
+def forget(desk: Desk, event: Event | None) -> None:
     """Nothing is kept by customer: an event is passed on or refused, and its words are in neither database nor log.
     Refused rows of imports, and the bytes of a file until it is done, go by themselves (README.md, "Owns").
     """

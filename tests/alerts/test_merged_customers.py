@@ -64,8 +64,8 @@ async def messages(one: House, *customers: str) -> list[Doc]:
     return [{"k": row["k"], **row["state"]} for row in rows]
 
 
-async def get(one: House, path: str, role: Role = Role.ADMIN, person: str = "staff/admin", **more: str) -> Any:
-    async with one.client(role, person, **more) as client:
+async def get(one: House, path: str, role: Role = Role.ADMIN, person: str = "staff/admin", language: str = "en") -> Any:
+    async with one.client(role, person, **{"Accept-Language": language}) as client:
         answer = await client.get(path)
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -156,7 +156,7 @@ async def test_one_limit_holds_and_is_told_once_and_falls_away_when_they_part(on
     await parts(one, root, account)
     assert (await get(one, f"/alerts?customer={root}&rule=receivable_over_limit"))["items"] == []
     for language, said in (("zh-CN", "客户账户合并或拆分"), ("en", "accounts were merged or parted")):
-        gone = await get(one, f"/alerts/{alert['id']}", **{"Accept-Language": language})
+        gone = await get(one, f"/alerts/{alert['id']}", language=language)
         assert (gone["state"], gone["outcome"]) == ("resolved", "regrouped")
         assert said in " ".join(gone["why"]["sentences"]["why"])
     (own,) = (await get(one, f"/customers/{account}/credit"))["limits"]

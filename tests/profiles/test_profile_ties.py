@@ -188,7 +188,7 @@ async def test_an_export_has_all_accounts(one: House) -> None:
     assert (beside["account"], beside["held"]["customers"][0]["name"]) == (account, "Branch")
 
 
-def organisation(name: str, **basic: str) -> dict[str, Any]:
+def organisation(name: str, **basic: Any) -> dict[str, Any]:
     return {"kind": "organisation", "name": name, "organisation": Organisation(basic=OrganisationBasic(**basic))}
 
 
