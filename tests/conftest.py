@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.local import stack as local
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("rapport", deadline=None)
+settings.load_profile("rapport")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -81,6 +81,9 @@ def regrouped(
             own = in_order([row for row in rows if to.get(account_of(row), account_of(row)) == name])
             again = rebuild(service, head, name, own, ticked, kept[name])
             one.built, one.refused = again.state, again.refused
+            # What folding again would keep anew is not kept: whether somebody is to be told is for `say`.
+            made = {at: stored for at, stored in one.built.documents.items() if not is_kept(service, at)}
+            one.built.documents = made | kept[name]
             one.one = changes(service, one.before, one.built)
             one.built.root, one.built.kin = "", one.kin
             one.one.changed |= {

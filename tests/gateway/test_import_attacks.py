@@ -12,8 +12,9 @@ import pytest
 from openpyxl import Workbook
 
 from contracts.refusal import Refused
+from services.chassis.sheets import harmless
 from services.gateway.imports import files, workbook
-from services.gateway.imports.files import Wishes, harmless
+from services.gateway.imports.files import Wishes
 from services.gateway.model.kinds import KINDS
 from tests.gateway.made_files import ENGLISH, csv_bytes, english_rows
 
