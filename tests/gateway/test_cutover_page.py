@@ -42,7 +42,7 @@ async def bus(stack: Stack) -> AsyncIterator[Bus]:
 @pytest.fixture
 async def environment(stack: Stack, bus: Bus) -> AsyncIterator[dict[str, str]]:
     """A gateway beside the alerts service, and tokens for both."""
-    prepare(stack)
+    await asyncio.to_thread(prepare, stack)
     process = services.start_service(stack, "gateway", {"RAPPORT_MONGO_DATABASE_PREFIX": DATABASE}, instance="cutover")
     issuer = LocalIssuer(bus.settings)
     assert bus.running.runtime.http is not None
