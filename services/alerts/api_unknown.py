@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from services.alerts.api_parts import SEEING_ALL, parts, problems
-from services.alerts.reads import unknown
+from services.alerts.reads_unknown import unknown
 from services.chassis.auth import Access
 from services.chassis.pages import Page, WantedPage
 from services.chassis.problems import Problem

@@ -30,7 +30,6 @@ from services.alerts.store import (
     RHYTHMS,
     SETTLEMENTS,
     STAFF,
-    UNKNOWN,
     Item,
     Note,
     Owned,
@@ -39,7 +38,7 @@ from services.alerts.store import (
 )
 from services.alerts.why import Behind, Found, invoice_of, last_accepted, refs
 from services.chassis.auth import Caller, Role
-from services.chassis.mongo import Database, Doc, find, from_doc, total
+from services.chassis.mongo import Database, Doc, find, from_doc
 from services.chassis.pages import Position, Window
 from services.chassis.problems import Problem, missing
 
@@ -204,19 +203,6 @@ async def trade_of(db: Database, subjects: Iterable[str]) -> dict[str, Trade]:
         )
         for doc in cards
     }
-
-
-async def unknown(db: Database, after: str, limit: int) -> list[Doc]:
-    """Accounts behind `after`, by id, with facts of which no snapshot has come and that are nobody's: how many facts,
-    and when.
-    """
-    where = UNKNOWN | {"_id": {"$gt": after}, "root": None, "erased": None}
-    names = [doc["_id"] for doc in await find(db, ACCOUNTS.name, where, sort=[("_id", 1)], limit=limit, fields={})]
-    seen = {"_id": "$s", "facts": {"$sum": 1}, "first_seen": {"$min": "$at"}, "last_seen": {"$max": "$at"}}
-    facts = {doc.pop("_id"): doc for doc in await total(db, LEDGER, {"s": {"$in": names}}, seen)}
-    among = {"s": {"$in": names}, "state.alert.state": {"$in": list(STANDING)}}
-    alerts = {doc["_id"]: doc["n"] for doc in await total(db, ALERTS.name, among, {"_id": "$s", "n": {"$sum": 1}})}
-    return [{"id": name, "facts": 0, **facts.get(name, {}), "alerts": alerts.get(name, 0)} for name in names]
 
 
 async def event_row(db: Database, source: str, event_id: str) -> Doc | None:

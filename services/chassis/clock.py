@@ -19,7 +19,8 @@ from pymongo.errors import PyMongoError
 
 from . import marks
 from .aggregate import Head, Kind
-from .apply import Applier, Outcome
+from .apply import Applier
+from .batch import Outcome
 from .errors import heals
 from .lease import Leases
 from .logtime import Place, service_clock

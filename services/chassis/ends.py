@@ -15,7 +15,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from .apply import Position
+from .batch import Position
 from .logtime import LogTime
 from .patience import patiently
 

@@ -21,7 +21,8 @@ from aiokafka.structs import ConsumerRecord
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 
-from .apply import Applier, Outcome
+from .apply import Applier
+from .batch import Outcome
 from .errors import OffsetGoneError
 from .logtime import LogTime
 from .patience import patiently

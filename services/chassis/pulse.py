@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from .apply import Position
+from .batch import Position
 from .logtime import LogTime
 from .metrics import Metrics
 

@@ -14,7 +14,7 @@ from contracts.events.trade import SourceCompleted
 from contracts.refusal import Refused
 from contracts.registry import MODELS, TOPICS, topic_of
 
-from .apply import Position
+from .batch import Position
 from .logtime import LogTime, millis
 from .service import Service
 from .supplies import Heard

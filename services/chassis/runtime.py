@@ -22,7 +22,8 @@ from contracts.envelope import Event, encode_data
 from contracts.refusal import Refused
 
 from . import lease, ledger, outbox, sessions, trail
-from .apply import Applier, Outcome
+from .apply import Applier
+from .batch import Outcome
 from .cache import StateCache
 from .clock import Clock
 from .ends import Ends

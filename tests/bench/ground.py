@@ -27,7 +27,7 @@ from deploy.local import services
 from deploy.local.stack import Stack
 from services.alerts.handlers import alerts_service
 from services.alerts.settings import AlertsSettings
-from services.chassis.apply import Position
+from services.chassis.batch import Position
 from services.chassis.mongo import Client, Database, connect, database, find
 from services.chassis.settings import Settings
 from services.chassis.tokens import LocalIssuer

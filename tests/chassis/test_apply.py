@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from contracts.events.customers import RequirementStated
 from contracts.events.lifecycle import OwnerChanged
 from contracts.refusal import Refused
-from services.chassis.apply import Applier, Position
+from services.chassis.apply import Applier
+from services.chassis.batch import Position
 from services.chassis.service import Service
 from services.chassis.work import Dead, Work, dead_of_record, event_work
 from tests.chassis.lab import NOW, Card, Lab, lab_service, said, told, unique, work_for

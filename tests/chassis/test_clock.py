@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from services.chassis.apply import Applier, Position
+from services.chassis.apply import Applier
+from services.chassis.batch import Position
 from services.chassis.clock import Clock
 from services.chassis.lease import Leases
 from services.chassis.logtime import Place

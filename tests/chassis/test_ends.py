@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.stack import Stack
-from services.chassis.apply import Position
+from services.chassis.batch import Position
 from services.chassis.ends import Ends
 from services.chassis.logtime import LogTime, millis
 from tests.chassis.lab import unique

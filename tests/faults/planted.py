@@ -16,7 +16,8 @@ from pymongo import InsertOne, ReplaceOne, UpdateOne
 from services.alerts.model.notification import Notification, begun
 from services.alerts.pipeline import opening
 from services.chassis import plan, transaction
-from services.chassis.apply import Applier, Outcome, Position
+from services.chassis.apply import Applier
+from services.chassis.batch import Outcome, Position
 from services.chassis.clock import Clock
 from services.chassis.fold import Folded
 from services.chassis.intake import Intake

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.chassis.apply import Position
+from services.chassis.batch import Position
 from services.chassis.errors import OffsetGoneError
 from tests.chassis.lab import NOW, told, unique
 from tests.kafka.house import IN, House
