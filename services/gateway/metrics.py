@@ -36,6 +36,15 @@ class GatewayMetrics(MetricSet):
             "Rows of imported files, by what became of them (accepted, refused, passed_over: a sum, which is no row).",
             ("fate",),
         )
+        self.source_silence = self.gauge(
+            "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
+        )
+        self.source_silent = self.gauge(
+            "rapport_gateway_source_silent", "1 while a source is silent beyond its usual gap.", ("source",)
+        )
+        self._folder()
+
+    def _folder(self) -> None:
         self.folder_files = self.counter(
             "rapport_gateway_folder_files_total",
             "Files of the watched folder that were put away, by where (done: every row was taken; refused).",
@@ -50,10 +59,4 @@ class GatewayMetrics(MetricSet):
         self.folder_troubles = self.gauge(
             "rapport_gateway_folder_troubles",
             "Files and folders that could not be read or put away at the last look; they are tried again.",
-        )
-        self.source_silence = self.gauge(
-            "rapport_gateway_source_silence_seconds", "How long a source has not been heard, in seconds.", ("source",)
-        )
-        self.source_silent = self.gauge(
-            "rapport_gateway_source_silent", "1 while a source is silent beyond its usual gap.", ("source",)
         )
