@@ -113,8 +113,10 @@ def day(text: str, epoch_1904: bool = False) -> str:
 
 def flag(text: str) -> bool:
     """Yes or no, in English or Chinese; empty is no."""
+    if not text:
+        return False  # most are such
     shown = plain(text).lower()
-    if shown not in _YES | _NO:
+    if shown not in _YES and shown not in _NO:
         raise bad(shown, "yes or no (是 or 否, true or false)")
     return shown in _YES
 
