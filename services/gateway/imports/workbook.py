@@ -134,7 +134,7 @@ def records(book: Workbook, sheet: str) -> Iterator[Line]:
         raise _unreadable(error) from None
 
 
-def _guard(sheet: ReadOnlyWorksheet, guards: list[_Guarded]) -> None:
+def _guard(sheet: Any, guards: list[_Guarded]) -> None:
     source = sheet._get_source  # the only way in between
 
     def guarded() -> _Guarded:

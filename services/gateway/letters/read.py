@@ -151,8 +151,9 @@ def _names(found: Heard | Taken) -> list[str]:
 
 def _of(found: Heard | Taken, known: Mapping[str, Case]) -> str | None:
     """The case that it is about. Only a letter that named no event may come back under another name."""
-    if isinstance(found, Heard) and found.again in known and known[found.again].event_id is None:
-        return found.again
+    again = found.again if isinstance(found, Heard) else None
+    if again is not None and again in known and known[again].event_id is None:
+        return again
     name = _names(found)[-1]
     return name if name in known else None
 
