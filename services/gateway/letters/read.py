@@ -64,9 +64,7 @@ class LetterReader:
 
     async def _read(self) -> None:
         # Without a group: the lease says who reads, and the database how far.
-        consumer = AIOKafkaConsumer(
-            **self.kafka, client_id="rapport-gateway-letters", auto_offset_reset="earliest", enable_auto_commit=False
-        )
+        consumer = AIOKafkaConsumer(**self.kafka, client_id="rapport-gateway-letters", auto_offset_reset="earliest")
         admin = AIOKafkaAdminClient(**self.kafka)
         try:
             await consumer.start()
