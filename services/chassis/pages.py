@@ -27,6 +27,7 @@ _KEY: Final = re.compile(r"^[\x21-\x7e]{1,255}$")
 _ETAG: Final = re.compile(r'^"v(\d{1,18})"$')
 _NAMESPACE: Final = uuid.UUID("5c1c3ff4-6a5b-5b0a-9f6e-0d7c1f0a4b11")
 _VERSION: Final = 1
+_MOST: Final = 2**63  # no database sorts a larger number
 Entry = TypeVar("Entry")
 
 
@@ -111,7 +112,7 @@ def _untagged(tag: str, value: Any) -> str | int | date | datetime | None:
         return datetime.fromisoformat(value)
     if tag == "d":
         return date.fromisoformat(value)
-    if tag == "" and (value is None or isinstance(value, (str, int))):
+    if tag == "" and (value is None or isinstance(value, str) or (isinstance(value, int) and abs(value) < _MOST)):
         return value
     raise ValueError("no part of a cursor")
 

@@ -110,7 +110,7 @@ class Suite:
         """By name of a dictionary (its place is part of it): the values."""
         given: dict[str, list[str]] = {}
         under = path.split("/{", maxsplit=1)[0]
-        mark = re.sub(r"\W+", "_", f"{operation.get('operationId', path)}")
+        mark = re.sub(r"[\W_]+", "-", f"{operation.get('operationId', path)}")
         for name in _PARAMETER.findall(path):
             values = self.known.get(f"{under}/{name}") or self.known.get(under)
             if (values and name != "kind") or f"{under}/{name}" in self.known:

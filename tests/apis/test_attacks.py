@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.apis.filled import ALL, Suite
 
 pytestmark = pytest.mark.stack
 NAMES = sorted(SERVICES)
+SOON_S = 5.0
 PAIRS: list[tuple[Any, ...]] = [("x", None), (None, "x"), (1, 2, 3, 4)]
 ODD: list[tuple[Any, ...]] = [(), (None,), (1,), (True,), ("x",), (-(2**62),), ("\0",), *PAIRS]
 TIMES = ('["t","9999-12-31T23:59:59"]', '["t","0001-01-01"]', '["d","2026-01-01"]', '["t",1]')
@@ -58,15 +60,22 @@ def test_a_forged_cursor_is_refused_or_harmless(name: str, suite: Suite) -> None
     assert faults == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_odd_ids_headers_and_bodies_are_refused(name: str, suite: Suite) -> None:
-    faults = []
+    faults: list[str] = []
     with suite.client(name, *ALL) as client:
 
         def sent(method: str, path: str, **more: Any) -> None:
-            answer = client.request(method, path, **more)
-            if answer.status_code >= 500:
-                faults.append(f"{method} {path[:80]} {str(more)[:80]}: {answer.status_code}")
+            if len(faults) > 10:
+                return
+            try:
+                answer = client.request(method, path, timeout=SOON_S, **more)
+                found = str(answer.status_code) if answer.status_code >= 500 else None
+            except httpx.TransportError as failure:
+                found = type(failure).__name__
+            if found:
+                faults.append(f"{method} {path[:80]} {str(more)[:80]}: {found}")
 
         for method, template, _ in operations(suite, name):
             for text in TEXTS if "{" in template else ():
@@ -79,7 +88,7 @@ def test_odd_ids_headers_and_bodies_are_refused(name: str, suite: Suite) -> None
             sent(method, path, params=[("q", "\0"), ("limit", str(10**30)), ("subject", "\0"), ("customer", "\0")])
             for etag in ('"v999999999999999999"', '"v1', "*", 'W/"v1"', "\u00e9".encode("latin-1")):
                 sent(method, path, headers=[(b"If-Match", etag if isinstance(etag, bytes) else etag.encode())])
-            sent(method, path, headers={"Idempotency-Key": " ", "Accept-Language": "zh;q=x,*;q=9" * 50})
+            sent(method, path, headers={"Idempotency-Key": "a b", "Accept-Language": "zh;q=x,*;q=9" * 50})
             for body in BODIES if method in ("POST", "PUT", "PATCH") else ():
                 sent(method, path, content=body, headers={"Content-Type": "application/json", "If-Match": '"v1"'})
     assert faults == []
@@ -97,11 +106,13 @@ def forged(suite: Suite) -> dict[str, str]:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
     raised = claims | {"roles": [role.value for role in Role]}
+    confused = f"{part(header | {'alg': 'HS256'})}.{part(raised)}"
     keys = open(settings.jwks, "rb").read()  # noqa: SIM115, PTH123 - what everybody may read
+    signed = base64.urlsafe_b64encode(hmac.digest(keys, confused.encode(), "sha256")).rstrip(b"=").decode()
     return {
         "no signature": f"{part(header | {'alg': 'none'})}.{part(raised)}.",
         "the old signature": f"{head}.{part(raised)}.{sign}",
-        "signed with the public keys": jwt.encode(raised, keys, "HS256", headers={"kid": header["kid"]}),
+        "signed with the public keys": f"{confused}.{signed}",
         "a key of his own": f"{part(header | {'jwk': {'kty': 'oct', 'k': 'AAAA'}})}.{part(raised)}.{sign}",
         "a path as its key": f"{part(header | {'kid': '../../../../dev/null'})}.{body}.{sign}",
         "a source's token": "rgw_" + "0" * 12 + "_" + "x" * 43,

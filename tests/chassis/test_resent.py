@@ -20,7 +20,7 @@ def again(lab: Lab, event: Event, attempt: int, letter: str = "") -> Work:
     return work
 
 
-async def said(lab: Lab, subject: str) -> list[tuple[str, bytes | None]]:
+async def said(lab: Lab, subject: str) -> list[tuple[str, bytes]]:
     """Of every row for the topic of dead letters: the reason or the attempt, whichever it has."""
     found = []
     for row in await lab.outbox(subject):

@@ -79,7 +79,7 @@ class Clinic:
     async def at(self, path: str, holds: Any, what: str) -> tuple[str, dict[str, Any], str]:
         """A case once something holds of it."""
 
-        async def seen() -> tuple[str, dict[str, Any], str] | None:
+        async def seen() -> Any:
             answer = await self.ask("GET", path)
             shown = answer.json()
             return (path, shown, answer.headers["etag"]) if answer.status_code == 200 and holds(shown) else None
@@ -108,7 +108,7 @@ class Clinic:
     async def ended(self, path: str) -> dict[str, Any]:
         """A bulk, once it is done or undone."""
 
-        async def over() -> dict[str, Any] | None:
+        async def over() -> Any:
             shown: dict[str, Any] = (await self.ask("GET", path)).json()
             return shown if shown["state"] in ("done", "undone") else None
 

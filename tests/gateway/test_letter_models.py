@@ -32,8 +32,8 @@ ANSWERED = re.compile(r"services/(?:gateway|alerts/(?:plain|decided|commands|api
 
 def case(**more: Any) -> Case:
     """One that has just come."""
-    given = {"id": "1", "service": "alerts", "letter": "erp:1", "at": NOW, "last": NOW, "touched": NOW}
-    place = {"topic": "rapport.trade", "partition": 0, "offset": 1, "reason": "bad_money"}
+    given: dict[str, Any] = {"id": "1", "service": "alerts", "letter": "erp:1", "at": NOW, "last": NOW, "touched": NOW}
+    place: dict[str, Any] = {"topic": "rapport.trade", "partition": 0, "offset": 1, "reason": "bad_money"}
     return letter.with_state(Case(**(given | place | more)))
 
 
@@ -44,8 +44,9 @@ def reasons_in_the_code() -> Iterator[tuple[str, str]]:
         if ANSWERED.match(name):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-            first = node.args[0] if isinstance(node, ast.Call) and node.args else None
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called, first = ast.unparse(node.func), node.args[0]
             if (
                 called.rpartition(".")[2] == "Refused"
                 and isinstance(first, ast.Constant)
