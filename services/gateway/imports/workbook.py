@@ -11,6 +11,7 @@ from typing import IO, Any, Final
 from xml.etree import ElementTree
 
 from openpyxl import load_workbook
+from openpyxl.reader import excel
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.workbook.workbook import Workbook
@@ -33,6 +34,18 @@ _BROKEN: Final = (
     *(zipfile.BadZipFile, InvalidFileException, zlib.error, SyntaxError),
     *(KeyError, ValueError, IndexError, TypeError, AttributeError, OSError, EOFError, NotImplementedError),
 )
+
+
+class _Unmeasured(ReadOnlyWorksheet):
+    """A sheet that is not searched for its size when the workbook is opened: without one stated that is all of it, read
+    where nothing guards it (`records` does not believe what is stated anyway).
+    """
+
+    def _get_size(self) -> None:
+        """Nothing is looked for."""
+
+
+vars(excel)["ReadOnlyWorksheet"] = _Unmeasured  # the reader takes no other from outside
 
 
 def opened(file: IO[bytes]) -> Workbook:
