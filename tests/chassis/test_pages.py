@@ -26,7 +26,7 @@ from tests.chassis.webkit import Small
 
 zones = st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(timedelta(hours=-3, minutes=-30))])
 values = st.one_of(
-    st.none(), st.text(), st.integers(), st.booleans(), st.dates(), st.datetimes(timezones=zones)
+    st.none(), st.text(), st.integers(1 - 2**63, 2**63 - 1), st.booleans(), st.dates(), st.datetimes(timezones=zones)
 )  # what an index may be sorted by
 
 
