@@ -47,7 +47,7 @@ async def list_unknown(
     if known:
         raise Problem(400, "listed_elsewhere", "Customers that are known are listed by profiles; ask here known=false.")
     after = page.after
-    if after is not None and not isinstance(after[0], str):
+    if after is not None and not (len(after) == 1 and isinstance(after[0], str)):
         raise Problem(400, "bad_cursor", "The cursor cannot be read; begin again without one.")
     found = await unknown(parts(request)[0].db, str(after[0]) if after else "", page.size + 1)
     shown = [UnknownCustomer(**one) for one in found[: page.size]]

@@ -10,7 +10,8 @@ from deploy.local.stack import Stack
 from tests.apis.filled import Suite, suite_on
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def suite(stack: Stack) -> Iterator[Suite]:
+    """It takes what others send to the same topics, and answers: so it ends with its module."""
     with suite_on(stack) as running:
         yield running

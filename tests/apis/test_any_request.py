@@ -51,6 +51,7 @@ def ask(suite: Suite, name: str, roles: tuple[Role, ...], folder: Path, *more: s
     assert found is not None and int(found[1]) == operations, done.stdout[-3000:]  # none was left out for lack of data
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_no_answer_is_undocumented_and_none_is_a_server_error(name: str, suite: Suite, tmp_path: Path) -> None:
     ask(suite, name, ALL, tmp_path, "--phases", "examples,fuzzing", "--max-examples", "8")

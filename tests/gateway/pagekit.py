@@ -21,12 +21,12 @@ ROOM = ROOT / "services" / "gateway"
 DATABASE = "gatewaypages"
 
 
-def blocks(page: str, language: str) -> list[str]:
-    """The blocks of a page in a language that it says are run by a test."""
+def blocks(page: str, language: str, by: str = "") -> list[str]:
+    """The blocks of a page in a language that it says are run by a test (the file's name; any: by whatever test)."""
     text = (ROOM / page).read_text("utf-8")
     found = re.findall(r"<!-- run by (tests/gateway/\w+\.py) -->\n```(\w+)\n(.*?)```", text, re.DOTALL)
     assert found and all((ROOT / test).is_file() for test, _, _ in found), f"{page} names tests that are there"
-    return [block for _, own, block in found if own == language]
+    return [block for test, own, block in found if own == language and test.endswith(by)]
 
 
 def run(command: list[str], env: Mapping[str, str], folder: Path, timeout: float = 60) -> str:

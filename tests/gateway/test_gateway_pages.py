@@ -17,7 +17,7 @@ SHELL = ["bash", "-euo", "pipefail", "-c"]
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the page's examples use curl")
 def test_the_page_can_be_followed_in_a_shell(environment: dict[str, str], tmp_path: Path) -> None:
-    one, many = blocks("README.md", "sh")
+    one, many = blocks("README.md", "sh", by="test_gateway_pages.py")
     assert '"accepted":1' in run([*SHELL, one], environment, tmp_path)
     said = run([*SHELL, many], environment, tmp_path)
     assert '"accepted":2,"refused":1' in said
