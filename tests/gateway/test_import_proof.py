@@ -1,5 +1,5 @@
 """A file of invoices is imported through to the alerts service, its gateway killed twice at random places; undone, it
-leaves everything as it was. In the usual suite a small file; as a proof (`make proofs`) a million rows, or `--rows`.
+leaves everything as it was. In the usual suite a small file; as a proof (`make proofs`) 100,000 rows, or `--rows`.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ async def test_a_file_killed_twice_and_undone_leaves_everything_as_it_was(stack:
 
 @pytest.mark.long
 @pytest.mark.timeout(7_200)
-async def test_a_million_rows_killed_twice_and_undone_leave_everything_as_it_was(
+async def test_a_long_file_killed_twice_and_undone_leaves_everything_as_it_was(
     stack: Stack, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     await imported_and_undone(stack, tmp_path, int(request.config.getoption("--rows")))
