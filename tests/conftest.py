@@ -19,9 +19,7 @@ settings.load_profile("rapport")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--rows` for who wants a shorter proof, or a longer one."""
-    parser.addoption(
-        "--rows", type=int, default=100_000, help="rows of the file of tests/gateway/test_import_proof.py"
-    )
+    parser.addoption("--rows", type=int, default=100_000, help="rows of the file of tests/gateway/test_import_proof.py")
 
 
 @pytest.fixture(scope="session")
