@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import re
 from typing import Any
 
 import httpx
@@ -79,10 +80,7 @@ def test_odd_ids_headers_and_bodies_are_refused(name: str, suite: Suite) -> None
 
         for method, template, _ in operations(suite, name):
             for text in TEXTS if "{" in template else ():
-                path = template
-                while "{" in path:
-                    path = path[: path.index("{")] + text + path[path.index("}") + 1 :]
-                sent(method, path)
+                sent(method, text.join(re.split(r"{\w+}", template)))  # it may hold braces itself
             known = (suite.known.get(template.split("/{")[0]) or ["x"])[0]
             path = template.replace("{id}", known).replace("{name}", known).replace("{kind}", "invoices")
             sent(method, path, params=[("q", "\0"), ("limit", str(10**30)), ("subject", "\0"), ("customer", "\0")])
