@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from contracts.envelope import encode
 from services.chassis.batch import Position
 from services.chassis.errors import OffsetGoneError
 from tests.chassis.lab import NOW, told, unique
@@ -79,3 +80,29 @@ async def test_records_that_are_gone_unread_stop_the_service_with_a_word(house: 
     running = await house.start(wait=False)
     with pytest.raises(OffsetGoneError, match=rf"{tp.topic}/{tp.partition} is applied up to {end + 1000}.*runbook"):
         await until(lambda: running.task.done() and running.task.result(), "the service to stop")
+
+
+async def test_what_a_source_rolls_back_was_never_said_and_ends_of_transactions_hold_no_clock(house: House) -> None:
+    """An ERP whose producer uses transactions (Kafka Connect's exactly-once does): the broker puts a marker where each
+    ends, which no reader is given.
+    """
+    running, subject, unsaid = await house.start(), unique(), unique()
+    erp = AIOKafkaProducer(bootstrap_servers=house.kafka, transactional_id=unique())
+    await erp.start()
+    try:
+        for event, said in ((told("add", 1, subject), True), (told("add", 1, unsaid), False)):
+            record = encode(event)
+            await erp.begin_transaction()
+            await erp.send_and_wait(IN, record.value, record.key, headers=record.headers)
+            await (erp.commit_transaction() if said else erp.abort_transaction())
+    finally:
+        await erp.stop()
+    await house.applied(1)
+    ends = await house.ends()
+
+    async def known_to_its_end() -> bool:
+        return {tp: at for tp, at in (await stored(house)).items() if tp.topic == IN} == ends
+
+    await until(known_to_its_end, "every partition to be known to its end")
+    assert running.counted("rapport_lag_records", topic=IN) == 0
+    assert [await house.lab.card(unsaid), (await house.lab.card(subject)) is not None] == [None, True]
