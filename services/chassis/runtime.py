@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker(Protocol):
-    """Something that runs beside the intake (the mailer, for one)."""
+    """Something that runs beside the intake (a courier, for one)."""
 
     async def run(self) -> None:
         """Work until stopped."""
