@@ -17,6 +17,7 @@ import structlog
 from contracts.refusal import Refused
 from services.chassis import marks
 from services.chassis.lease import Leases
+from services.chassis.logtime import to_millisecond
 from services.chassis.mongo import Database, Doc
 from services.chassis.problems import Problem
 from services.chassis.rounds import Rounds
@@ -217,5 +218,4 @@ def _undone(case: Case, job: Bulk, at: datetime) -> Case | None:
 
 def now() -> datetime:
     """The present moment, as the database holds it."""
-    at = datetime.now(UTC)
-    return at - timedelta(microseconds=at.microsecond % 1000)
+    return to_millisecond(datetime.now(UTC))
