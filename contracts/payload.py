@@ -53,7 +53,6 @@ Language = Annotated[
 ]
 Level = Annotated[int, Meta(ge=1, le=5)]
 Days = Annotated[int, Meta(ge=0, le=3660)]
-Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 # Quantities and rates are exact too, but no money: a JSON number keeps its digits, so both forms are taken.
 Number = Annotated[Decimal, Meta(extra_json_schema={"description": "a decimal, as text or number"})]
 Figures = dict[str, str | int | float | bool]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.reads_books import last_stated, out_of_balance
-from services.chassis.errors import heals
-from services.chassis.mongo import Database, DatabaseError
+from services.chassis.mongo import Database
+from services.chassis.rounds import Rounds
 
 EVERY: Final = 15.0  # seconds between two looks
 
@@ -20,23 +18,15 @@ class Bookkeeper:
 
     def __init__(self, db: Database, metrics: AlertsMetrics) -> None:
         self.db, self.metrics = db, metrics
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds("bookkeeper", EVERY)
 
     async def run(self) -> None:
         """Look, until stopped."""
-        while not self._stopping.is_set():
-            try:
-                await self.look()
-            except DatabaseError as error:
-                if not heals(error):
-                    raise
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._stopping.wait()
+        await self._rounds.run(self.look)
 
     async def stop(self) -> None:
         """Let `run` return."""
-        self._stopping.set()
+        self._rounds.stop()
 
     async def look(self) -> None:
         """Take the figures."""

@@ -8,7 +8,6 @@ same as whoever knew it at once.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -32,8 +31,8 @@ from services.alerts.model.purchase import Purchase
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, PURCHASES, RHYTHMS, KnownPriors
 from services.alerts.watch.rhythm import priors_changed
-from services.chassis.errors import heals
-from services.chassis.mongo import Database, DatabaseError, find, from_doc
+from services.chassis.mongo import Database, find, from_doc
+from services.chassis.rounds import Rounds
 from services.chassis.runtime import Runtime
 from services.chassis.work import act_work
 
@@ -124,28 +123,21 @@ class Fitter:
 
     def __init__(self, runtime: Runtime, rules: Rules, every: int = REFIT_DAYS) -> None:
         self.runtime, self.rules, self.every = runtime, rules, every
-        self.stopping = asyncio.Event()
-        self._looked, self._days = float("-inf"), 0
+        self._rounds = Rounds("fitter", POLL_SECONDS)
+        self._days = 0
         self._not_before = date.min  # in a simulation: when the past that was last seen will be long enough
 
     async def run(self) -> None:
         """Rounds until stopped."""
-        renewal = asyncio.create_task(self._renew())
+        renewal = asyncio.create_task(self.runtime.leases.keep(LEASE))  # a fit takes longer than a lease
         try:
-            while not self.stopping.is_set():
-                try:
-                    await self.round()
-                except DatabaseError as error:
-                    if not heals(error):
-                        raise
-                    log.warning("fitter.held", error=type(error).__name__)
-                await self._wait(POLL_SECONDS)
+            await self._rounds.run(self.round)
         finally:
             renewal.cancel()
 
     async def stop(self) -> None:
         """Let `run` finish its round."""
-        self.stopping.set()
+        self._rounds.stop()
 
     async def round(self) -> None:
         """Learn of new priors; with the lease also fit those that are due, and solve deadlines again."""
@@ -168,7 +160,7 @@ class Fitter:
             ]
         }
         name = "/".join(latest.isoformat() for latest in known.values())
-        while not self.stopping.is_set():
+        while not self._rounds.stopping:
             rows = await find(self.runtime.db, RHYTHMS.name, where, fields={"s": 1}, limit=SWEEP)
             subjects = {row["s"] for row in rows} - done
             now = self._now()
@@ -213,10 +205,7 @@ class Fitter:
 
     def _may_look(self) -> bool:
         """A past that is too short is not read through again in every round."""
-        if time.monotonic() - self._looked < (0 if self._simulated else LOOK_SECONDS):
-            return False
-        self._looked = time.monotonic()
-        return True
+        return self._rounds.time_for("look", 0 if self._simulated else LOOK_SECONDS)
 
     def _loaded(self, days: int) -> bool:
         """A history that is just being loaded is waited for. (In a simulation the past is whole at every moment.)"""
@@ -233,20 +222,3 @@ class Fitter:
         if self._simulated and (clock is None or clock.now is None):
             return None
         return self.runtime.now()
-
-    async def _renew(self) -> None:
-        # A fit takes longer than a lease.
-        while True:
-            await asyncio.sleep(self.runtime.settings.lease_ms / 3000)
-            try:
-                await self.runtime.leases.take(LEASE)
-            except DatabaseError as error:
-                if not heals(error):
-                    raise
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self.stopping.wait()
-        except TimeoutError:
-            return

@@ -44,21 +44,7 @@ from services.alerts.model.account import Account
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
-from services.alerts.store import (
-    ACCOUNTS,
-    ALERTS,
-    CREDIT,
-    FALLEN,
-    ITEMS,
-    NOTES,
-    NOTIFICATIONS,
-    ORDERS,
-    PRIORS,
-    PURCHASES,
-    RHYTHMS,
-    SETTLEMENTS,
-    STAFF,
-)
+from services.alerts.store import ACCOUNTS, CREDIT, ITEMS, PARTS, PRIORS, RHYTHMS, STAFF
 from services.alerts.watch.credit import credit_due
 from services.alerts.watch.life import keep
 from services.alerts.watch.rhythm import rhythm_due
@@ -70,9 +56,7 @@ from services.chassis.ties import Tie
 def alerts_service(rules: Rules) -> Service:
     """The alerts service under the given rules."""
     service = Service("alerts", feeds=("rapport.trade",), books=tuple(payload.TYPE for payload in BOOKS))
-    service.stores(
-        ACCOUNTS, STAFF, ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, FALLEN, NOTIFICATIONS, NOTES
-    )
+    service.stores(ACCOUNTS, STAFF, *PARTS)
     folds: dict[type[Payload], Callable[[Rules, Desk, Event], None]] = {
         trade.InvoiceIssued: invoice_issued,
         trade.InvoiceCorrected: invoice_corrected,

@@ -155,6 +155,8 @@ NOTIFICATIONS = Part(
     indexes=(Index((("state.state", 1), ("state.next_at", 1))), Index((("state.alert_id", 1),))),
 )
 NOTES = Part("notes", Note, ACCOUNTS, derived=False)
+# All that is kept of a customer beside his account.
+PARTS = (ITEMS, SETTLEMENTS, ORDERS, CREDIT, PURCHASES, RHYTHMS, ALERTS, FALLEN, NOTIFICATIONS, NOTES)
 
 
 def invoice_key(company: str | None, invoice_id: str) -> str:

@@ -18,6 +18,8 @@ from typing import Final
 
 import msgspec
 
+from .logtime import to_millisecond
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -83,13 +85,12 @@ class Chain:
 
     def add(self, entry: Entry, at: datetime) -> Row:
         """The next row. `at` is aware and is cut to milliseconds, since the database keeps no more."""
-        moment = at.astimezone(UTC)
         unsealed = Row(
             chain=self.name,
             n=self._n + 1,
             prev=self._head,
             hash="",
-            at=moment.replace(microsecond=moment.microsecond // 1000 * 1000),
+            at=to_millisecond(at),
             who=entry.who,
             roles=sorted(entry.roles),
             what=entry.what,

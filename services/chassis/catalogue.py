@@ -46,7 +46,10 @@ def settings_page() -> str:
 
 def metrics_page() -> str:
     """The page `services/METRICS.md`."""
-    text = "Each process shows its own at `/metrics`; ages are worked out when they are asked for."
+    text = (
+        "Each process shows its own at `/metrics` (at `/metrics?name[]=…` those alone); ages are worked out when they "
+        "are asked for."
+    )
     sets: list[tuple[str, MetricSet]] = [("every service", Metrics())]
     for name, module in _modules("metrics"):
         if (found := _class_in(module, MetricSet)) is not None:

@@ -36,6 +36,7 @@ def heals(error: PyMongoError) -> bool:
         return any(fault.get("code") == WRITE_CONFLICT for fault in (error.details or {}).get("writeErrors", []))
     return isinstance(error, OperationFailure) and error.code in {
         WRITE_CONFLICT,
+        43,  # a cursor that lay open for too long, while the broker was away: another is opened
         91,
         189,
         11600,

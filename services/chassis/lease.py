@@ -1,12 +1,15 @@
-"""Leases: who may do what only one process at a time does (a shard of the outbox, the clock, the mailer)."""
+"""Leases: who may do what only one process at a time does (a shard of the outbox, the clock, a courier)."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from typing import Any
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from .errors import heals
 from .mongo import Collection, Database, Doc
 
 LEASES = Collection("leases")
@@ -48,6 +51,44 @@ class Leases:
         """Give it up, so that another need not wait for its end."""
         self._taken.pop(name, None)
         await self.db["leases"].delete_one({"_id": name, "holder": self.holder})
+
+    async def keep(self, name: str) -> None:
+        """Renew it until cancelled, or take it when it comes free: beside work of which a piece may outlast a lease."""
+        while True:
+            await asyncio.sleep(self.ttl_ms / 3000)
+            try:
+                await self.take(name)
+            except PyMongoError as error:
+                if not heals(error):
+                    raise
+
+    async def alone(self, name: str, work: Coroutine[Any, Any, None]) -> bool:
+        """Do work under the lease, which is given up after it; where the lease is lost before, the work is cut off.
+
+        Returns False where another process has the lease. Raises what the work raises.
+        """
+        if not await self.take(name):
+            work.close()
+            return False
+        working, losing = asyncio.create_task(work), asyncio.create_task(self._lost(name))
+        try:
+            await asyncio.wait({working, losing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (working, losing):
+                task.cancel()
+            ended = await asyncio.gather(working, losing, return_exceptions=True)
+        await self.release(name)
+        for end in ended:
+            if isinstance(end, Exception):
+                raise end
+        return True
+
+    async def _lost(self, name: str) -> None:
+        """Renews it; returns when another process has it."""
+        while True:
+            if not await self.take(name):
+                return
+            await asyncio.sleep(self.ttl_ms / 3000)
 
 
 def _if(condition: Doc, then: Any, other: Any) -> Doc:

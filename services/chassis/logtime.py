@@ -8,7 +8,7 @@ In a simulation (`events`) it is the latest event time applied, moved along by w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
@@ -57,6 +57,14 @@ class LogTime:
 def millis(value: int) -> datetime:
     """Milliseconds since 1970 as a moment."""
     return datetime.fromtimestamp(value / 1000, tz=UTC)
+
+
+def to_millisecond(moment: datetime) -> datetime:
+    """The moment in UTC and to the millisecond, as the database will give it back."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    rest = moment.microsecond % 1000
+    return moment - timedelta(microseconds=rest) if rest else moment
 
 
 def service_clock(wanted: set[Place], stored: dict[Place, datetime]) -> datetime | None:

@@ -15,14 +15,10 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
-    GCCollector,
     Histogram,
-    PlatformCollector,
-    ProcessCollector,
 )
 
 Stage = Literal["decode", "load", "fold", "store", "transaction", "commit", "relay", "clock", "refold"]
-RefoldCause = Literal["late", "correction", "merge", "rule", "version", "command"]
 
 FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0)
@@ -166,12 +162,6 @@ class Metrics(MetricSet):
         )
         self.ready = self.gauge("rapport_ready", "1 where the last readiness check of this part passed.", ("part",))
         self.audit_rows = self.counter("rapport_audit_rows_total", "Rows written to the audit trail.")
-
-    def watch_process(self) -> None:
-        """Shows this process's memory, processor time, open files and garbage collection too; once a process."""
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:

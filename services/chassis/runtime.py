@@ -33,7 +33,7 @@ from .http_server import HttpServer
 from .intake import Intake
 from .lease import Leases
 from .ledger import Ledger
-from .logtime import LogTime, Place
+from .logtime import LogTime, Place, to_millisecond
 from .metrics import Metrics
 from .mongo import Client, Collection, Database, connect, database, ensure
 from .patience import patiently
@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 
 
 class Worker(Protocol):
-    """Something that runs beside the intake (the mailer, for one)."""
+    """Something that runs beside the intake (a courier, for one)."""
 
     async def run(self) -> None:
         """Work until stopped."""
@@ -161,8 +161,7 @@ class Runtime:
     def now(self) -> datetime:
         """The service's moment, to the millisecond: the wall clock, or in a simulation the clock of the events."""
         simulated = self.clock.now if self.settings.clock == "events" and self.clock is not None else None
-        now = simulated or datetime.now(UTC)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return to_millisecond(simulated or datetime.now(UTC))
 
     async def command(self, event: Event, private: object = None) -> Outcome:
         """Apply what a person did (an HTTP write) by the same door as any event, and send it out.

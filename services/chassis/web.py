@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -218,8 +218,13 @@ def _shared_routes(settings: Settings) -> APIRouter:
     if settings.metrics:
 
         @router.get("/metrics", include_in_schema=False)
-        async def show_metrics(request: Request) -> Response:
-            return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        async def show_metrics(
+            request: Request, names: Annotated[list[str] | None, Query(alias="name[]")] = None
+        ) -> Response:
+            registry = request.app.state.metrics.registry
+            # Who looks often asks for what he looks at (`?name[]=`, as Prometheus' own exporters have it).
+            wanted = registry.restricted_registry(names) if names else registry
+            return Response(generate_latest(wanted), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

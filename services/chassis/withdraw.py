@@ -6,7 +6,6 @@ withdrawn, or with the rows of another account); so a process may be killed at a
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +14,11 @@ from typing import Final
 import structlog
 
 from .apply import Applier
-from .errors import heals
 from .gather import gather
 from .lease import Leases
 from .mongo import DatabaseError, Doc
 from .refold import refold_subject, refold_to
+from .rounds import Rounds
 
 SOME: Final = 500  # rows looked at in one go
 LEASE: Final = "withdrawals"
@@ -33,28 +32,23 @@ class Withdrawals:
     applier: Applier
     leases: Leases
     every: float
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rounds = Rounds("withdrawals", self.every)
 
     async def run(self) -> None:
         """Fold again what waits for it, until stopped."""
-        while not self._stopping.is_set():
-            more = False
-            try:
-                if await self.leases.take(LEASE):
-                    more = await self.round()
-            except DatabaseError as error:
-                if not heals(error):
-                    raise
-            if not more:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self.every):
-                        await self._stopping.wait()
+        await self._rounds.run(self._turn)
         with suppress(DatabaseError):
             await self.leases.release(LEASE)
 
     async def stop(self) -> None:
         """Let `run` finish the subject it has begun."""
-        self._stopping.set()
+        self._rounds.stop()
+
+    async def _turn(self) -> bool:
+        return await self.leases.take(LEASE) and await self.round()
 
     async def round(self) -> bool:
         """Fold some subjects again; returns whether there were any."""
@@ -80,4 +74,4 @@ class Withdrawals:
             await gather(self.applier, row, max(now, row["at"]))
 
     async def _goes_on(self) -> bool:
-        return not self._stopping.is_set() and await self.leases.take(LEASE)
+        return not self._rounds.stopping and await self.leases.take(LEASE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from contracts.envelope import Event
 from contracts.refusal import Refused
 
 from .aggregate import Desk, Head, Kind, Stored, cause_of, name_of
+from .logtime import to_millisecond
 from .mongo import Doc
 from .service import Handler, Tick
 from .ties import fields
@@ -116,7 +117,7 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
 
     Moments are brought to what the database holds, UTC and milliseconds: a refold then sees the same ones.
     """
-    now, moment = held(now), held(event.time)
+    now, moment = to_millisecond(now), to_millisecond(event.time)
     if moment is not event.time:
         event = msgspec.structs.replace(event, time=moment)
     cause = cause_of(event)
@@ -150,14 +151,6 @@ def event_work(event: Event, handler: Handler, now: datetime, origin: Origin | N
         event=event,
         handler=handler,
     )
-
-
-def held(moment: datetime) -> datetime:
-    """The moment in UTC, to the millisecond."""
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    rest = moment.microsecond % 1000
-    return moment - timedelta(microseconds=rest) if rest else moment
 
 
 def act_work(head: Head[Any], subject: str, now: datetime, cause: str, act: Callable[[Desk], None]) -> Work:

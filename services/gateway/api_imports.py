@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from contracts.attributes import read_history
 from contracts.refusal import Refused
 from services.chassis.auth import Access, Caller, CurrentCaller, Role, only
+from services.chassis.logtime import to_millisecond
 from services.chassis.mongo import Database
 from services.chassis.pages import Page, WantedPage, Window
 from services.chassis.problems import MEDIA_TYPE, Problem, missing
@@ -178,10 +179,7 @@ async def undo_import(
         raise Problem(409, "cannot_be_undone", said)
     if one.forgotten:
         raise Problem(409, "too_old", "It is too long ago; what its rows were about is no longer known here.")
-    now = _now()
-    undoing = msgspec.structs.replace(
-        one, state="undoing", undo_at=now.replace(microsecond=now.microsecond // 1000 * 1000), undo_reason=reason
-    )
+    undoing = msgspec.structs.replace(one, state="undoing", undo_at=to_millisecond(_now()), undo_reason=reason)
     if one.state not in ("done", "failed") or not await store.advance(db, one, undoing):
         raise Problem(409, "not_ended", "The import is under way; undo it when it is done.")
     importer.wake()

@@ -16,6 +16,7 @@ import structlog
 from contracts.refusal import Refused
 from services.chassis.auth import Caller, Role, Verifier, unauthorised
 from services.chassis.mongo import Database, DatabaseError
+from services.chassis.rounds import Rounds
 from services.gateway import store
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.model.quota import Bucket
@@ -59,8 +60,11 @@ class Registry:
     _tokens: dict[str, tuple[Token, str]] = field(default_factory=dict)
     _subjects: dict[str, str] = field(default_factory=dict)
     _looked: float = float("-inf")
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rounds = Rounds("registry", self.every)
 
     async def read(self) -> None:
         """Read all sources. Raises DatabaseError; what was known stays known then."""
@@ -106,29 +110,22 @@ class Registry:
 
     async def run(self) -> None:
         """Read and store until stopped."""
-        while not self._stopping.is_set():
-            await self.round()
-            try:
-                async with asyncio.timeout(self.every):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
-        await self.round()
+        await self._rounds.run(self.round)
+        await self._rounds.once(self.round)  # who was heard since is kept
 
     async def stop(self) -> None:
         """Let `run` finish."""
-        self._stopping.set()
+        self._rounds.stop()
 
     async def round(self) -> None:
-        """Store who was heard, read all again, show who is silent. Without a database what is known goes on serving."""
+        """Store who was heard, read all, show who is silent. Raises DatabaseError; what is known goes on serving."""
         try:
             self.heard = await store.heard(self.db)
             for known in list(self.known.values()):
                 await self._keep(known)
             await self.read()
-        except DatabaseError as error:
-            log.warning("sources.no_database", error=type(error).__name__)
-        self.show(datetime.now(UTC))
+        finally:
+            self.show(datetime.now(UTC))
 
     async def _keep(self, known: Known) -> None:
         first, last, name = known.first, known.last, known.source.name

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import msgspec
 
-from services.chassis.mongo import Collection, Database, find, from_doc, to_doc
+from services.chassis.errors import duplicate
+from services.chassis.mongo import Collection, Database, DatabaseError, find, from_doc, to_doc
 from services.gateway.imports import store as imports
 from services.gateway.letters import many
 from services.gateway.letters import store as letters
@@ -82,5 +83,10 @@ async def heard(db: Database) -> dict[str, Heard]:
 async def keep_heard(db: Database, name: str, before: Heard | None, after: Heard) -> bool:
     """Store when a source was heard; False where another process was quicker: read again, and add to that."""
     where = {"_id": name, "state.last": before.last} if before is not None else {"_id": name, "state": None}
-    done = await db[HEARD.name].update_one(where, {"$set": {"state": to_doc(after)}}, upsert=before is None)
+    try:
+        done = await db[HEARD.name].update_one(where, {"$set": {"state": to_doc(after)}}, upsert=before is None)
+    except DatabaseError as error:
+        if duplicate(error):
+            return False
+        raise
     return done.modified_count == 1 or done.upserted_id is not None

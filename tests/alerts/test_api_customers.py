@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from contracts.events.sales import OrderPlaced
 from contracts.events.trade import AppliedTo, PaymentApplied, PaymentReversed
-from contracts.money import Amount
+from contracts.money import Amount, Money
 from deploy.local.stack import Stack
 from services.alerts.model.ageing import age
 from services.alerts.plain.report import rows_of
 from services.alerts.reads import books_of
+from services.alerts.store import ACCOUNTS
+from services.chassis.aggregate import Part
 from services.chassis.auth import Role
 from tests.alerts.apikit import House, house, money
 
@@ -106,10 +109,13 @@ async def test_money_that_found_no_invoice_is_shown_with_where_it_waits(one: Hou
 
 async def test_an_export_holds_everything_with_exact_amounts(one: House) -> None:
     customer, alert_id = await one.overdue(owner="staff/o1")
+    await one.tell(OrderPlaced(order_id="O-1", ordered_on=one.today, total=Money(Decimal("75.00"), CNY)), customer)
     async with one.client(Role.ADMIN) as client:
         tag = (await client.get(f"/alerts/{alert_id}")).headers["etag"]
         await client.post(f"/alerts/{alert_id}/comment", json={"text": "hello"}, headers={"if-match": tag})
         held = (await client.get(f"/customers/{customer}/export")).json()
     assert held["items"][0]["state"]["item"]["issued"]["total"] == "1200.00"
     assert held["notes"][0]["state"]["text"] == "hello"
-    assert {"accounts", "items", "settlements", "alerts", "notifications", "notes"} <= held.keys()
+    assert held["orders"][0]["state"]["placed"]["total"] == "75.00"
+    kinds = one.runtime.service.kinds.values()
+    assert held.keys() == {"accounts", *(kind.name for kind in kinds if isinstance(kind, Part) and kind.of is ACCOUNTS)}

@@ -25,7 +25,7 @@ from tests.alerts.cadence.cadencekit import day as numbered
 from tests.alerts.cadence.rhythmkit import Customer, returned, yuan
 from tests.alerts.cadence.test_cadence_told import REGULAR
 from tests.alerts.cadence.test_churn_risk_alerts import LOST, SELDOM, STEP, ends, known
-from tests.alerts.test_letter_slowdown import BUYING, HOSTILE, ROLES, numbers, seen
+from tests.alerts.letterkit import BUYING, HEADING, HOSTILE, ROLES, numbers, seen
 
 ALL_SIGNALS = (Signal("stop"), Signal("longest_gap", 31), Signal("cancelled_orders", 2), Signal("returns", 1))
 COLLEAGUE = Colleague(
@@ -39,11 +39,7 @@ COLLEAGUE = Colleague(
 def given(language: Language = "en", **changes: object) -> ChurnMail:
     mail = ChurnMail(
         language=language,
-        receiver_name="Ann Lee",
-        alert_id="0b9f6c0e",
-        link="http://localhost:8080/alerts/0b9f6c0e?a=1&b=2",
-        customer_id="C00042",
-        customer_name="Harbour Trading",
+        **HEADING,
         role="intermediary",
         last_purchase=date(2026, 3, 2),
         lost_since=date(2026, 11, 5),

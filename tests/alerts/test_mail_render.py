@@ -33,6 +33,7 @@ from services.alerts.channels.render import (
     render_alert_raised,
 )
 from services.alerts.channels.words import LANGUAGES, WORDS, Language, nearest, say, say_number
+from tests.alerts.letterkit import HEADING
 
 STAGES = get_args(AgeingStage)
 HOSTILE = 'Ann\r\nBcc: eve@example.test\r\n\r\n<script>alert(1)</script>"\u202e'
@@ -41,11 +42,7 @@ HOSTILE = 'Ann\r\nBcc: eve@example.test\r\n\r\n<script>alert(1)</script>"\u202e'
 def alert(language: Language = "en", **changes: object) -> AlertMail:
     given = AlertMail(
         language=language,
-        receiver_name="Ann Lee",
-        alert_id="0b9f6c0e",
-        link="http://localhost:8080/alerts/0b9f6c0e?a=1&b=2",
-        customer_id="C00042",
-        customer_name="Harbour Trading",
+        **HEADING,
         company="Main",
         invoice_id="INV-7",
         issued_on=date(2026, 9, 1),

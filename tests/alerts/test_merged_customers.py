@@ -24,10 +24,10 @@ from services.alerts.store import ACCOUNTS, NOTIFICATIONS, RHYTHMS
 from services.chassis.auth import Role
 from services.chassis.mongo import Doc, find
 from services.chassis.refold import refold_subject
-from services.chassis.withdraw import Withdrawals
 from services.chassis.work import tick_work
 from tests.alerts.apikit import House, house, money
 from tests.alerts.test_alerts_withdrawn import stored
+from tests.settling import settle
 
 pytestmark = pytest.mark.stack
 PROFILES = "rapport/profiles"
@@ -42,20 +42,14 @@ async def one(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
         yield one
 
 
-async def settle(one: House) -> None:
-    worker = Withdrawals(one.runtime.applier, one.runtime.leases, 0.1)
-    while await worker.round():
-        pass
-
-
 async def merges(one: House, root: str, account: str) -> None:
     await one.tell(ProfileMerged(merged_id=account, revision=next(REVISIONS)), root, PROFILES)
-    await settle(one)
+    await settle(one.runtime)
 
 
 async def parts(one: House, root: str, account: str) -> None:
     await one.tell(ProfileUnmerged(merged_id=account, revision=next(REVISIONS)), root, PROFILES)
-    await settle(one)
+    await settle(one.runtime)
 
 
 async def messages(one: House, *customers: str) -> list[Doc]:

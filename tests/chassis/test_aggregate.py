@@ -12,7 +12,7 @@ from contracts.identifiers import fits
 from contracts.payload import MAX_EVENT_ID
 from services.chassis.aggregate import Desk, Missing, State, Stored, derived_id, name_of, named, stored_due
 from services.chassis.cache import MOST_DOCUMENTS, StateCache
-from services.chassis.work import held
+from services.chassis.logtime import to_millisecond
 from tests.chassis.lab import CARDS, NOW, SLIPS, Slip, lab_service, told, work_for
 
 ids = st.text(min_size=1, max_size=20).filter(fits)
@@ -43,7 +43,7 @@ def test_a_due_moment_is_never_stored_earlier_than_it_is(moment: datetime) -> No
 
 @given(moment=moments, hours=st.integers(-12, 14))
 def test_a_moment_is_seen_as_the_database_will_give_it_back(moment: datetime, hours: int) -> None:
-    seen = held(moment.astimezone(timezone(timedelta(hours=hours))))
+    seen = to_millisecond(moment.astimezone(timezone(timedelta(hours=hours))))
     assert seen.utcoffset() == timedelta()
     assert timedelta() <= moment - seen < timedelta(milliseconds=1)
 

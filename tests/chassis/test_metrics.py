@@ -106,12 +106,6 @@ def test_two_sets_do_not_meet() -> None:
     assert (value(first, "rapport_version_conflicts_total"), value(second, "rapport_version_conflicts_total")) == (1, 0)
 
 
-def test_the_process_itself_can_be_watched() -> None:
-    metrics = Metrics()
-    metrics.watch_process()
-    assert (value(metrics, "process_resident_memory_bytes") or 0) > 0
-
-
 def test_the_table_names_each_metric_once() -> None:
     table = markdown([("every service", Metrics())])
     assert table.count("| `rapport_lag_seconds` | gauge | topic, partition | every service |") == 1

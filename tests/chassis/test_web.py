@@ -311,6 +311,14 @@ async def test_requests_are_counted_by_template_never_by_id(small: Small) -> Non
     assert not re.search(r"c-\d", shown)
 
 
+async def test_who_wants_some_metrics_gets_these_alone(small: Small) -> None:
+    async with small.client(Role.ADMIN) as client:
+        await client.get("/notes/c-1")
+        shown = (await client.get("/metrics", params={"name[]": ["rapport_http_seconds_count", "nothing"]})).text
+    samples = [line for line in shown.splitlines() if not line.startswith("#")]
+    assert samples == ['rapport_http_seconds_count{method="GET",route="/notes/{id}",status="200"} 1.0']
+
+
 async def test_metrics_can_be_switched_off(tmp_path: Path) -> None:
     small = Small(tmp_path, metrics=False)
     async with small.client() as client:

@@ -210,3 +210,5 @@ async def test_what_another_process_has_heard_is_added_to_and_not_overwritten(ga
     await until(both, "the gap between what the two have heard")
     held = (await store.heard(gateway.runtime.db))[name]
     assert 7190 <= held.days[0].gaps[0] <= 7260
+    assert not await store.keep_heard(gateway.runtime.db, name, None, Heard()), "who was the first to hear it is past"
+    assert (await store.heard(gateway.runtime.db))[name] == held

@@ -4,6 +4,7 @@ harm. With real files; each test looks by itself.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -45,6 +46,17 @@ async def test_a_file_laid_there_is_imported_and_put_away_with_a_report(gateway:
     assert await gateway.ids(customer) == [f"{report['import']}/{line:07d}" for line in (2, 3, 4)]
     [one] = await drops.imports()
     assert (one["made_by"], one["filename"], one["dropped"]) == ("folder", "应收.csv", None)
+
+
+async def test_a_file_that_two_processes_take_at_once_is_one_import_and_ends_neither(
+    gateway: House, drops: Drops
+) -> None:
+    other = await Drops.of(gateway, drops.folder.top)
+    laid = drops.lay("a.csv", invoices(count=20))
+    await asyncio.gather(drops.folder.look(), other.folder.look())
+    await drops.gone(laid)
+    assert drops.put_away("done", "a.csv")[0][1]["rows"]["accepted"] == 20
+    assert [one["state"] for one in await drops.imports()] == ["done"]
 
 
 async def test_refused_rows_come_back_beside_it_and_corrected_are_laid_there_again(

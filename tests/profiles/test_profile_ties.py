@@ -30,11 +30,11 @@ from contracts.refusal import Refused
 from deploy.local.stack import Stack
 from services.chassis.auth import Role
 from services.chassis.mongo import Doc, find
-from services.chassis.withdraw import Withdrawals
 from services.chassis.work import event_work
 from services.profiles.model.customer import Customer
 from services.profiles.model.likeness import COMMON, likeness, shared
 from tests.profiles.apikit import House, house
+from tests.settling import settle
 
 pytestmark = pytest.mark.stack
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -45,12 +45,6 @@ async def one(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     home: Path = tmp_path_factory.mktemp("ties")
     async with house(stack.mongo, home) as one:
         yield one
-
-
-async def settle(one: House) -> None:
-    worker = Withdrawals(one.runtime.applier, one.runtime.leases, 0.1)
-    while await worker.round():
-        pass
 
 
 async def said(one: House, *subjects: str) -> list[tuple[str, Payload]]:
@@ -93,9 +87,9 @@ def tied(payloads: list[tuple[str, Payload]]) -> list[tuple[str, str, str]]:
 async def test_a_merge_and_its_end_are_said_with_growing_revisions_and_in_the_snapshot(one: House) -> None:
     root, account = await one.customer(name="Root"), await one.customer(name="Branch", owner="staff/9")
     await one.tell(CustomerMerged(merged_id=account), root)
-    await settle(one)
+    await settle(one.runtime)
     await one.tell(CustomerUnmerged(merged_id=account), root)
-    await settle(one)
+    await settle(one.runtime)
     found = await said(one, root, account)
     assert tied(found) == [("ProfileMerged", root, account), ("ProfileUnmerged", root, account)]
     first, second = (data.revision for _, data in found if isinstance(data, ProfileMerged | ProfileUnmerged))
@@ -111,7 +105,7 @@ async def test_another_systems_id_is_an_account_of_the_customer(one: House) -> N
     root = await one.customer()
     for _ in range(3):  # every night's file says it
         await one.tell(CustomerLinked(system="erp/east", local_id="77-1"), root)
-        await settle(one)
+        await settle(one.runtime)
     account = local_account("erp/east", "77-1")
     assert account == "erp%2Feast:77-1"
     assert tied(await said(one, root, account)) == [("ProfileMerged", root, account)]
@@ -123,7 +117,7 @@ async def test_another_systems_id_is_an_account_of_the_customer(one: House) -> N
 async def test_what_is_known_of_the_merged_account_stays_its_own_and_is_shown_beside(one: House) -> None:
     root, account = await one.customer(name="Root", owner="staff/1"), await one.customer(name="Branch", owner="staff/2")
     await one.tell(CustomerMerged(merged_id=account), root)
-    await settle(one)
+    await settle(one.runtime)
     changed = CustomerChanged(kind="person", name="Branch 2", relation="current", external_role="consumer")
     await one.tell(changed, account)
     await one.tell(OwnerAssigned(owner_id="staff/3", since=NOON.date()), account)
@@ -145,7 +139,7 @@ async def test_the_later_of_two_merges_holds_whichever_came_first(one: House) ->
         facts = [(CustomerMerged(merged_id=account), one_root, 1), (CustomerMerged(merged_id=account), other_root, 2)]
         for payload, subject, minutes in reversed(facts) if late_first else facts:
             assert await at(one, payload, subject, minutes) == []
-            await settle(one)
+            await settle(one.runtime)
         assert (await one.get(f"/customers/{account}", Role.ADMIN)).json()["id"] == other_root
         last = tied(await said(one, one_root, other_root, account))[-1]
         assert last == ("ProfileMerged", other_root, account)
@@ -161,14 +155,14 @@ async def test_a_circle_is_said_to_nobody(one: House) -> None:
     a, b = await one.customer(), await one.customer()
     await at(one, CustomerMerged(merged_id=b), a, 1)
     await at(one, CustomerMerged(merged_id=a), b, 2)
-    await settle(one)
+    await settle(one.runtime)
     assert tied(await said(one, a, b)) == [("ProfileMerged", a, b)]
 
 
 async def test_all_accounts_are_erased_with_the_customer_and_everybody_is_told_of_each(one: House) -> None:
     root, account = await one.customer(name="Root"), await one.customer(name="Branch")
     await one.tell(CustomerMerged(merged_id=account), root)
-    await settle(one)
+    await settle(one.runtime)
     await one.tell(CustomerErased(), account)
     assert {subject for subject, data in await said(one, root, account) if isinstance(data, ProfileErased)} == {
         root, account
@@ -181,7 +175,7 @@ async def test_all_accounts_are_erased_with_the_customer_and_everybody_is_told_o
 async def test_an_export_has_all_accounts(one: House) -> None:
     root, account = await one.customer(name="Root"), await one.customer(name="Branch")
     await one.tell(CustomerMerged(merged_id=account), root)
-    await settle(one)
+    await settle(one.runtime)
     held = (await one.get(f"/customers/{account}/export", Role.ADMIN)).json()
     assert held["subject"] == root
     (beside,) = held["held"]["accounts"]
@@ -208,7 +202,7 @@ async def test_accounts_that_may_be_the_same_are_suggested_with_the_reasons(one:
     }  # fmt: skip
     assert stranger not in {each["id"] for each in found}
     await one.tell(CustomerMerged(merged_id=same), first)
-    await settle(one)
+    await settle(one.runtime)
     left = (await one.get(f"/customers/{same}/suggestions", Role.ADMIN)).json()
     assert (left["id"], [each["id"] for each in left["items"]]) == (first, [called])
 

@@ -8,27 +8,23 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from services.alerts.channels import rhythm_picture
 from services.alerts.channels.mail import Picture, one_line
-from services.alerts.channels.render import EventBehind, Heading, day, percent, templated
-from services.alerts.channels.render_slowdown import PICTURE, gaps_between
-from services.alerts.channels.words import Language, say, say_number
-from services.alerts.channels.words_rhythm import kind_of
+from services.alerts.channels.render import day, percent, templated
+from services.alerts.channels.render_rhythm import RhythmHeading, drawn, picture_says, shown
+from services.alerts.channels.words import Language, say
 from services.alerts.model.signals import Signal
 
 TEMPLATE = "churn_risk"
 
 
-class ChurnMail(Heading, frozen=True, kw_only=True):
+class ChurnMail(RhythmHeading, frozen=True, kw_only=True):
     """The figures of a likely loss as of `lost_since`, the company's day from whose end it is likely.
 
     `p_none` is the chance of no purchase in the `horizon_days` after it and `expected` how many are expected then;
-    `threshold` and `least_purchases` are the rule's. `days` are the latest purchase days, the earliest first. `step`:
-    an alert about the rhythm has stepped up.
+    `threshold` and `least_purchases` are the rule's. `days` are the latest purchase days. `step`: an alert about the
+    rhythm has stepped up.
     """
 
-    role: str = ""
-    last_purchase: date
     lost_since: date
     p_none: Decimal
     expected: str
@@ -36,15 +32,8 @@ class ChurnMail(Heading, frozen=True, kw_only=True):
     threshold: Decimal
     least_purchases: int
     signals: tuple[Signal, ...] = ()
-    days: tuple[date, ...]
-    events: tuple[EventBehind, ...] = ()
     step: bool = False
     rule: str = "churn_risk"
-
-    @property
-    def buying(self) -> str:
-        """The word for what this customer does."""
-        return say(self.language, f"rhythm.buying.{kind_of(self.role)}")
 
     @property
     def silent_days(self) -> int:
@@ -61,26 +50,20 @@ def render_churn(mail: ChurnMail) -> tuple[str, str, str]:
     """(subject, text, html) of the mail to the customer's owner; the html shows `pictures`."""
     language, buying = mail.language, mail.buying
     values = {
-        "mail": mail,
-        "buying": buying,
+        **shown(mail),
         "lead": _lead(mail),
         "chance": _chance(mail),
-        "slowing": say(language, f"rhythm.alert.{kind_of(mail.role)}"),
         "within": say(language, "churn.within", p=percent(mail.p_none, language), horizon=mail.horizon_days),
         "signals": said_signals(mail.signals, buying, language),
-        "gaps": gaps_between(mail.days),
-        "later": lambda days: say_number(language, "rhythm.later", days),
         "rule_says": rule_says(buying, mail.horizon_days, mail.threshold, mail.least_purchases, language),
-        "picture": PICTURE,
-        "picture_says": _picture_says(mail),
+        "picture_says": picture_says(mail, mail.days, mail.lost_since, mail.silent_days),
     }
     return templated(TEMPLATE, language, _subject(mail), values)
 
 
 def pictures(mail: ChurnMail) -> tuple[Picture, ...]:
     """The purchase days and the silence, drawn."""
-    drawn = rhythm_picture.png(mail.days, None, mail.lost_since, mail.language)
-    return (Picture(name=PICTURE, png=drawn),)
+    return drawn(mail, mail.lost_since)
 
 
 def said_signals(signals: Iterable[Signal], buying: str, language: Language) -> list[str]:
@@ -129,11 +112,3 @@ def _lead(mail: ChurnMail) -> str:
 
 def _chance(mail: ChurnMail) -> str:
     return chance(mail.buying, mail.p_none, mail.expected, mail.horizon_days, mail.language)
-
-
-def _picture_says(mail: ChurnMail) -> str:
-    language = mail.language
-    comma = say(language, "rhythm.list_comma")
-    days = comma.join(day(one, language) for one in mail.days)
-    until = day(mail.lost_since, language)
-    return say(language, "rhythm.picture", buying=mail.buying, days=days, date=until, n=mail.silent_days)

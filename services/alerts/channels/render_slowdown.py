@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final, Literal
 
-from services.alerts.channels import rhythm_picture
 from services.alerts.channels.mail import Picture, one_line
-from services.alerts.channels.render import EventBehind, Heading, Line, day, percent, templated
+from services.alerts.channels.render import Line, day, percent, templated
+from services.alerts.channels.render_rhythm import RhythmHeading, drawn, listed, picture_says, shown
 from services.alerts.channels.words import Language, say, say_number
-from services.alerts.channels.words_rhythm import kind_of
 
-PICTURE: Final = "rhythm"
 _LEAST: Final = Decimal("0.0001")  # a smaller chance would be shown as none at all
 
 
-class SlowdownMail(Heading, frozen=True, kw_only=True):
+class SlowdownMail(RhythmHeading, frozen=True, kw_only=True):
     """The figures of a purchase_slowdown alert as of `raised_on`, the company's day of crossing.
 
     `usual_gap` is the mean of the customer's own gaps, in days with one decimal; `p` the chance of so long a silence;
     `bought_since` the purchase days since. `reach_days`: 99 of 100 such gaps are no longer, None where that is not
-    known any more. `days` are the purchase days around the alarm, the earliest first, `last_purchase` among them.
+    known any more. `days` are the purchase days around the alarm.
     """
 
-    role: str = ""
     kind: Literal["stop", "slowdown"]
-    last_purchase: date
     usual_gap: str
     expected_by: date
     silent_days: int
@@ -37,19 +31,7 @@ class SlowdownMail(Heading, frozen=True, kw_only=True):
     bought_since: int = 0
     reach_days: int | None = None
     budget: float
-    days: tuple[date, ...]
-    events: tuple[EventBehind, ...] = ()
     rule: str = "purchase_slowdown"
-
-    @property
-    def buying(self) -> str:
-        """The word for what this customer does."""
-        return say(self.language, f"rhythm.buying.{kind_of(self.role)}")
-
-    @property
-    def title(self) -> str:
-        """The rule's name for this customer."""
-        return say(self.language, f"rhythm.alert.{kind_of(self.role)}")
 
 
 def brief_slowdown(mail: SlowdownMail) -> tuple[str, str]:
@@ -59,18 +41,14 @@ def brief_slowdown(mail: SlowdownMail) -> tuple[str, str]:
 
 def render_slowdown(mail: SlowdownMail) -> tuple[str, str, str]:
     """(subject, text, html) of the mail to the customer's owner; the html shows `pictures`."""
-    language, buying = mail.language, mail.buying
-    kind = say(language, f"rhythm.kind.{mail.kind}", buying=buying)
+    language = mail.language
+    kind = say(language, f"rhythm.kind.{mail.kind}", buying=mail.buying)
     values = {
-        "mail": mail,
-        "buying": buying,
+        **shown(mail),
         "kind": kind[:1].upper() + kind[1:],
         "lead": _lead(mail),
         "chance": _chance(mail.p, language),
-        "gaps": gaps_between(mail.days),
-        "later": lambda days: say_number(language, "rhythm.later", days),
         "budget": f"{mail.budget:g}",
-        "picture": PICTURE,
         "picture_says": _picture_says(mail),
     }
     return templated(mail.rule, language, _subject(mail), values)
@@ -82,7 +60,7 @@ def line_slowdown(mail: SlowdownMail, on: date) -> Line:
     bought = mail.bought_since > 0 or any(one > mail.last_purchase for one in mail.days)
     days = mail.silent_days if bought else max((on - mail.last_purchase).days, mail.silent_days)
     return Line(
-        title=mail.title,
+        title=mail.slowing,
         number=say_number(language, "days", days),
         reason=say(
             language,
@@ -97,9 +75,8 @@ def line_slowdown(mail: SlowdownMail, on: date) -> Line:
 
 
 def pictures(mail: SlowdownMail) -> tuple[Picture, ...]:
-    """The rhythm, drawn. It takes a tenth of a second, and seconds the first time."""
-    drawn = rhythm_picture.png(mail.days, None, mail.raised_on, mail.language)
-    return (Picture(name=PICTURE, png=drawn),)
+    """The rhythm up to the alarm, drawn."""
+    return drawn(mail, mail.raised_on)
 
 
 def _subject(mail: SlowdownMail) -> str:
@@ -107,7 +84,7 @@ def _subject(mail: SlowdownMail) -> str:
         mail.language,
         "rhythm.subject",
         mail.silent_days,
-        alert=mail.title,
+        alert=mail.slowing,
         customer=mail.short_name,
         buying=mail.buying,
         gap=mail.usual_gap,
@@ -130,17 +107,9 @@ def _chance(p: Decimal, language: Language) -> str:
     return percent(p, language) if p >= _LEAST else f"<{percent(_LEAST, language)}"
 
 
-def gaps_between(days: Sequence[date]) -> list[tuple[date, int | None]]:
-    """Each purchase day with the days since the one before it; the first has none."""
-    return [*((one, None) for one in days[:1]), *((one, (one - before).days) for before, one in pairwise(days))]
-
-
 def _picture_says(mail: SlowdownMail) -> str:
-    language, buying = mail.language, mail.buying
-    comma = say(language, "rhythm.list_comma")
-    early = comma.join(day(one, language) for one in mail.days if one <= mail.raised_on)
-    since = comma.join(day(one, language) for one in mail.days if one > mail.raised_on)
-    until = day(mail.raised_on, language)
-    said = [say(language, "rhythm.picture", buying=buying, days=early, date=until, n=mail.silent_days)]
-    said += [say(language, "rhythm.picture_since", buying=buying, days=since)] if since else []
+    early = [one for one in mail.days if one <= mail.raised_on]
+    since = listed(mail.days[len(early) :], mail.language)
+    said = [picture_says(mail, early, mail.raised_on, mail.silent_days)]
+    said += [say(mail.language, "rhythm.picture_since", buying=mail.buying, days=since)] if since else []
     return " ".join(said)

@@ -11,12 +11,12 @@ import msgspec
 from contracts.envelope import Event
 from contracts.events import trade
 from contracts.payload import Payload
-from contracts.refusal import Refused
+from services.alerts.folds.admit import admitted
 from services.alerts.folds.balances import restate
 from services.alerts.model import open_item, settlement
 from services.alerts.model.balance import net_of_item, net_of_settlement
 from services.alerts.model.credit import owed_by_item, owed_by_settlement
-from services.alerts.model.facts import Conflict, FactKey
+from services.alerts.model.facts import FactKey
 from services.alerts.model.open_item import InvoiceFacts, OpenItem, SettlementKind
 from services.alerts.model.settlement import Application, Part, Receipt, Reversal, Settlement
 from services.alerts.rules import Rules
@@ -74,10 +74,7 @@ def _enter(desk: Desk, rules: Rules, event: Event, company: str | None, invoice_
     card = desk.get(ITEMS, key) or Item(
         item=OpenItem(subject=desk.subject, company=company or "", invoice_id=invoice_id)
     )
-    try:
-        item = change(card.item)
-    except Conflict as conflict:
-        raise Refused("conflict", str(conflict), "$.invoice_id") from conflict
+    item = admitted(change, card.item, "$.invoice_id")
     if item is not card.item:
         today = rules.day(desk.now)
         count(desk, rules, item.company, owed_by_item(card.item, today), owed_by_item(item, today))
@@ -136,10 +133,7 @@ def _settle(
     key = document_key(company, document_id)
     before = desk.get(SETTLEMENTS, key)
     held = before or Settlement(subject=desk.subject, company=company or "", document_id=document_id)
-    try:
-        after = change(held)
-    except Conflict as conflict:
-        raise Refused("conflict", str(conflict), "$.document_id") from conflict
+    after = admitted(change, held, "$.document_id")
     if after is held:
         return
     old = settlement.entries_for(before) if before is not None else {}

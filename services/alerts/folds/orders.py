@@ -10,10 +10,10 @@ from typing import Final, cast
 from contracts.envelope import Event
 from contracts.events import sales
 from contracts.payload import Payload
-from contracts.refusal import Refused
+from services.alerts.folds.admit import admitted
 from services.alerts.model import order as orders
 from services.alerts.model.credit import owed_by_order
-from services.alerts.model.facts import Conflict, FactKey
+from services.alerts.model.facts import FactKey
 from services.alerts.model.order import Closed, Order, OrderFacts
 from services.alerts.rules import Rules
 from services.alerts.store import ORDERS, order_key
@@ -69,10 +69,7 @@ def _order(
     key = order_key(company, order_id)
     before = desk.get(ORDERS, key)
     held = before or Order(company=company or "", order_id=order_id)
-    try:
-        after = change(held)
-    except Conflict as conflict:
-        raise Refused("conflict", str(conflict), "$.order_id") from conflict
+    after = admitted(change, held, "$.order_id")
     if after is held:
         return
     desk.put(ORDERS, after, key)

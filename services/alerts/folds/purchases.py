@@ -8,9 +8,9 @@ from typing import Final, cast
 from contracts.envelope import Event
 from contracts.events import sales
 from contracts.payload import Payload
-from contracts.refusal import Refused
+from services.alerts.folds.admit import admitted
 from services.alerts.model import purchase as purchases
-from services.alerts.model.facts import Conflict, FactKey
+from services.alerts.model.facts import FactKey
 from services.alerts.model.purchase import Purchase, PurchaseFacts, Return
 from services.alerts.rules import Rules
 from services.alerts.store import PURCHASES, RHYTHMS, purchase_key
@@ -42,10 +42,7 @@ def _purchase(
 ) -> None:
     key = purchase_key(company, purchase_id)
     before = desk.get(PURCHASES, key) or Purchase(subject=desk.subject, company=company or "", purchase_id=purchase_id)
-    try:
-        after = change(before)
-    except Conflict as conflict:
-        raise Refused("conflict", str(conflict), named) from conflict
+    after = admitted(change, before, named)
     if after is not before:
         desk.put(PURCHASES, after, key)
         purchase_known(desk, rules, before.bought, after.bought, cause_of(event))

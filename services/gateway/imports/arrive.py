@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 
 import msgspec
 
+from services.chassis.logtime import to_millisecond
 from services.chassis.mongo import Database
 from services.gateway.imports import files, store
 from services.gateway.imports.batch import Reader
@@ -133,7 +134,7 @@ def _import(sent: Sent, known: Format, size: int, digest: str, now: datetime) ->
         filename=sent.filename,
         digest=digest,
         size=size,
-        made_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+        made_at=to_millisecond(now),
         made_by=sent.made_by,
         owner=sent.owner,
         system=sent.system,

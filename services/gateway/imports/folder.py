@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -24,13 +23,14 @@ import structlog
 
 from contracts.refusal import Refused
 from services.chassis import marks
+from services.chassis.errors import duplicate, heals
 from services.chassis.lease import Leases
 from services.chassis.mongo import Database, DatabaseError
+from services.chassis.rounds import Rounds
 from services.gateway.imports import arrive, drops, store
 from services.gateway.imports.arrive import Sent
 from services.gateway.imports.drops import Changed, Drop, Found
 from services.gateway.imports.files import Wishes
-from services.gateway.imports.holding import alone
 from services.gateway.imports.refusals import refused_csv
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
@@ -74,37 +74,32 @@ class Folder:
     metrics: GatewayMetrics
     rules: Rules
     _settling: Settling = field(init=False)
+    _rounds: Rounds = field(init=False)
     _imports: dict[str, str] = field(default_factory=dict)  # by mark: whose file it is, while it waits for its end
     _told: set[str] = field(default_factory=set)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._settling = Settling(self.rules.settle)
+        self._rounds = Rounds("folder", self.rules.every)
 
     async def run(self) -> None:
         """Look, until stopped."""
-        while not self._stopping.is_set():
-            try:
-                if not await alone(self.leases, LEASE, self._round()):
-                    self._settling = Settling(self.rules.settle)  # what another has seen meanwhile is not known here
-                    self.metrics.folder_waiting.set(0)
-            except DatabaseError as error:
-                log.warning("folder.no_database", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.rules.every):
-                    await self._stopping.wait()
+        await self._rounds.run(self._round)
 
     async def stop(self) -> None:
         """Let `run` finish the file it has begun."""
-        self._stopping.set()
+        self._rounds.stop()
 
     async def _round(self) -> None:
+        if not await self.leases.alone(LEASE, self._looks()):
+            self._settling = Settling(self.rules.settle)  # what another has seen meanwhile is not known here
+            self.metrics.folder_waiting.set(0)
+
+    async def _looks(self) -> None:
         # The lease is kept between two looks, so that files settle under one pair of eyes.
-        while not self._stopping.is_set():
+        while not self._rounds.stopping:
             await self.look()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.rules.every):
-                    await self._stopping.wait()
+            await self._rounds.pause()
 
     async def look(self) -> None:
         """Take in what has come, and put away what is at its end."""
@@ -118,7 +113,7 @@ class Folder:
         await self._let_go(lying, all_seen=not found.troubles and len(found.drops) < drops.MOST)
         whole = self._settling.look(lying, int(time.monotonic()))
         for drop in found.drops:
-            if self._stopping.is_set():
+            if self._rounds.stopping:
                 break
             try:
                 await self._one(drop, whole=drop.mark.path in whole)
@@ -168,9 +163,13 @@ class Folder:
             except Refused as why:
                 await self._refuse(drop, why)
                 return
-            except (Changed, OSError, DatabaseError):
+            except (Changed, OSError):
                 raise
-            except Exception:
+            except Exception as error:
+                if isinstance(error, DatabaseError) and heals(error):
+                    raise
+                if isinstance(error, DatabaseError) and duplicate(error):
+                    return  # another process has taken it meanwhile; the next look finds its import
                 # One file that nobody foresaw must not take the door away from all others, at every start anew.
                 log.exception("folder.failed", file=shown(drop.mark.path))
                 await self._refuse(

@@ -21,10 +21,10 @@ from services.chassis.errors import heals
 from services.chassis.lease import Leases
 from services.chassis.mongo import Database, DatabaseError
 from services.chassis.problems import Problem
+from services.chassis.rounds import Rounds
 from services.gateway.imports import files, store
 from services.gateway.imports.batch import Batch, Reader
 from services.gateway.imports.groups import Group, grouped
-from services.gateway.imports.holding import alone
 from services.gateway.imports.store import Import
 from services.gateway.imports.undo import told, withdrawals
 from services.gateway.metrics import GatewayMetrics
@@ -56,40 +56,30 @@ class Importer:
     metrics: GatewayMetrics
     every: float
     days: int
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _cleaned: float = float("-inf")
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rounds = Rounds("importer", self.every)
 
     def wake(self) -> None:
         """There is an import to be carried out."""
-        self._woken.set()
+        self._rounds.wake()
 
     async def stop(self) -> None:
         """Let `run` settle the rows it has begun, and return."""
-        self._stopping.set()
-        self._woken.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Carry out what comes, until stopped."""
-        while not self._stopping.is_set():
-            self._woken.clear()
-            try:
-                await self._clean()
-                for one in await store.unfinished(self.db):
-                    if not self._stopping.is_set():
-                        await alone(self.leases, f"import/{one.id}", self._carry_out(one.id))
-            except DatabaseError as error:
-                log.warning("imports.no_database", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.every):
-                    await self._woken.wait()
+        await self._rounds.run(self._round)
 
-    async def _clean(self) -> None:
+    async def _round(self) -> None:
         await store.let_go(self.db)
-        moment = asyncio.get_running_loop().time()
-        if moment - self._cleaned > CLEAN:
-            self._cleaned = moment
+        if self._rounds.time_for("clean", CLEAN):
             await store.forget(self.db, datetime.now(UTC), self.days)
+        for one in await store.unfinished(self.db):
+            if not self._rounds.stopping:
+                await self.leases.alone(f"import/{one.id}", self._carry_out(one.id))
 
     async def _carry_out(self, import_id: str) -> None:
         one = await store.one(self.db, import_id)  # as it is now that nobody else can change it
@@ -187,7 +177,7 @@ class Importer:
         counts = batch.counts
         for fate in ("accepted", "refused", "passed_over"):
             self.metrics.import_rows.labels(fate).inc(getattr(counts, fate))
-        if self._stopping.is_set():
+        if self._rounds.stopping:
             raise _Stopped
         return after
 
@@ -203,7 +193,7 @@ class Importer:
                 await self._sent(batch)
                 marks.reach(marks.IMPORT_AFTER_WORD)
                 after = told(one, line)
-                if self._stopping.is_set() or not await store.advance(self.db, one, after):
+                if self._rounds.stopping or not await store.advance(self.db, one, after):
                     return
                 one = after
             await store.advance(self.db, one, msgspec.structs.replace(one, state="undone"))
@@ -232,7 +222,7 @@ class Importer:
                 return
             if failed:
                 batch.begun, batch.words = 0, set()
-            if self._stopping.is_set():
+            if self._rounds.stopping:
                 raise _Stopped
             await asyncio.sleep(PAUSE)
 

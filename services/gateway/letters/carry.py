@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -18,8 +17,10 @@ import structlog
 from contracts.refusal import Refused
 from services.chassis import marks
 from services.chassis.lease import Leases
-from services.chassis.mongo import Database, DatabaseError, Doc
+from services.chassis.logtime import to_millisecond
+from services.chassis.mongo import Database, Doc
 from services.chassis.problems import Problem
+from services.chassis.rounds import Rounds
 from services.gateway.emits import Outgoing
 from services.gateway.letters import judge, many, store
 from services.gateway.letters.many import Bulk
@@ -50,48 +51,34 @@ class Carrier:
     metrics: GatewayMetrics
     every: float
     days: int
-    _woken: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _done: dict[str, float] = field(default_factory=dict)
+    _rounds: Rounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._rounds = Rounds("letters.carrier", self.every)
 
     def wake(self) -> None:
         """There is something to do."""
-        self._woken.set()
+        self._rounds.wake()
 
     async def stop(self) -> None:
         """Let `run` end what it has begun, and return."""
-        self._stopping.set()
-        self._woken.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Carry out what is asked for until stopped."""
-        while not self._stopping.is_set():
-            self._woken.clear()
-            try:
-                await self._round()
-            except DatabaseError as error:
-                log.warning("letters.no_database", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.every):
-                    await self._woken.wait()
+        await self._rounds.run(self._round)
 
     async def _round(self) -> None:
-        if self._due("show", SHOW):
+        if self._rounds.time_for("show", SHOW):
             await self.show()
         if not await self.leases.take(LEASE):
             return
-        await self._clean()
+        if self._rounds.time_for("clean", CLEAN):
+            await self._clean()
         late = {"outgoing.at": {"$lt": now() - LATE}, "outgoing.bulk": {"$exists": False}}
         await self._carry(late)
         for job in await many.unfinished(self.db):
             await self._job(job)
-
-    def _due(self, what: str, every: float) -> bool:
-        moment = asyncio.get_running_loop().time()
-        if moment - self._done.get(what, float("-inf")) < every:
-            return False
-        self._done[what] = moment
-        return True
 
     async def show(self) -> None:
         """Set the figures: what is left to do, and since when."""
@@ -109,8 +96,6 @@ class Carrier:
             self.metrics.letters_oldest.labels(service).set((now() - since).total_seconds())
 
     async def _clean(self) -> None:
-        if not self._due("clean", CLEAN):
-            return
         before = now() - timedelta(days=self.days)
         await many.forget(self.db, before)
         for state, number in (await store.forget(self.db, before)).items():
@@ -120,7 +105,7 @@ class Carrier:
     async def _job(self, job: Bulk) -> None:
         mine: Doc = {"outgoing.bulk": job.id}
         going = True
-        while going and not self._stopping.is_set() and await self.leases.take(LEASE):
+        while going and not self._rounds.stopping and await self.leases.take(LEASE):
             held = await many.bulk(self.db, job.id)
             if held is None or held.state not in ("waiting", "undoing"):
                 return
@@ -186,7 +171,7 @@ class Carrier:
 
     async def _out(self, ready: Sequence[Ready]) -> None:
         """Returns when the broker has all of it, however long that takes, or the process stops."""
-        while ready and not self._stopping.is_set():
+        while ready and not self._rounds.stopping:
             if await self.send([one for _, one in ready], None):
                 marks.reach(marks.LETTERS_AFTER_WORD)
                 await self.mark([case for case, _ in ready])
@@ -233,5 +218,4 @@ def _undone(case: Case, job: Bulk, at: datetime) -> Case | None:
 
 def now() -> datetime:
     """The present moment, as the database holds it."""
-    at = datetime.now(UTC)
-    return at - timedelta(microseconds=at.microsecond % 1000)
+    return to_millisecond(datetime.now(UTC))

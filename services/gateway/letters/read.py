@@ -4,7 +4,6 @@ and what it reads twice changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from contracts.registry import consumed_by
 from services.chassis.lease import Leases
 from services.chassis.logtime import millis
 from services.chassis.mongo import Database, DatabaseError
+from services.chassis.rounds import Rounds
 from services.gateway.letters import store
 from services.gateway.letters.wire import Heard, Taken, heard
 from services.gateway.metrics import GatewayMetrics
@@ -44,25 +44,19 @@ class LetterReader:
     leases: Leases
     kafka: Mapping[str, Any]
     metrics: GatewayMetrics
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _rounds: Rounds = field(default_factory=lambda: Rounds("letters.reader", PAUSE, (KafkaError, OSError)))
 
     async def stop(self) -> None:
         """Let `run` store what it has read, and return."""
-        self._stopping.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Read until stopped."""
-        while not self._stopping.is_set():
-            try:
-                if await self.leases.take(LEASE):
-                    await self._read()
-            except (DatabaseError, KafkaError, OSError) as error:
-                log.warning("letters.held", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PAUSE):
-                    await self._stopping.wait()
+        await self._rounds.run(self._read)
 
     async def _read(self) -> None:
+        if not await self.leases.take(LEASE):
+            return
         # Without a group: the lease says who reads, and the database how far.
         consumer = AIOKafkaConsumer(**self.kafka, client_id="rapport-gateway-letters", auto_offset_reset="earliest")
         admin = AIOKafkaAdminClient(**self.kafka)
@@ -70,7 +64,7 @@ class LetterReader:
             await consumer.start()
             await admin.start()
             looked = float("-inf")
-            while not self._stopping.is_set() and await self.leases.take(LEASE):
+            while not self._rounds.stopping and await self.leases.take(LEASE):
                 if time.monotonic() - looked > LOOK:
                     await self._place(consumer, admin)
                     looked = time.monotonic()

@@ -49,8 +49,8 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter of a service. `attempts` counts sendings that the broker has taken, `refused` is the one that was
     refused last (0: the first of all, which was not ours), `taken` whether the service has said that it took one.
-    `why_not` says why the event cannot be sent again from here, where it cannot; `cut` how long it was where only its
-    beginning was kept; `bare` that its customer is erased.
+    `why_not` says why the event cannot be sent again from here, where it cannot; `cut`: only its beginning was kept;
+    `bare` that its customer is erased.
     """
 
     id: str
