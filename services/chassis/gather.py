@@ -19,6 +19,7 @@ import structlog
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import PyMongoError
 
+from . import marks
 from .aggregate import Desk, Head, Key, Part, State, Stored
 from .apply import Applier
 from .errors import duplicate, heals
@@ -156,7 +157,7 @@ def plan_of(service: Service, head: Head[Any], moved: list[Moved], rows: list[st
     """The writes that put everything in its new place. All heads go on from the highest of their versions, so that the
     order of later rows stays one order, whichever way they part again.
     """
-    plan = Plan()
+    plan = Plan(stage=marks.IN_TIE if any(one.root for one in moved) else marks.IN_PARTING)
     top = max(one.before.v for one in moved)
     for one in moved:
         spoke = one.before.spoke
@@ -237,7 +238,7 @@ async def gather(applier: Applier, row: Doc, now: datetime) -> None:
 async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     head = applier.service.handlers[row["t"]].head
     ties = await applier.ledger.ties_among(row["m"])
-    names = {name for tie in ties for name in (tie.account, tie.into)}
+    names = {name for tie in ties for name in (tie.account, tie.into)} | set(row["m"])
     to = roots(ties, names)
     docs = {doc["_id"]: doc for doc in await applier.db[head.name].find({"_id": {"$in": sorted(names)}}).to_list(None)}
     gone = {name for name, doc in docs.items() if doc.get("erased")}
@@ -259,7 +260,9 @@ async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     rows = await applier.ledger.rows_of(places) if head.gathers else []
     if sorted(await applier.ledger.ties_among(row["m"])) != sorted(ties):
         raise Stale  # one that came since, before the heads were read, would be passed over
-    moved = regrouped(applier.service, head, states, rows, to, now, row["_id"])
+    # What its end says has ids of its own, beside those of what the tie has said.
+    because = row["_id"] + ("/withdrawn" if row.get("void") else "")
+    moved = regrouped(applier.service, head, states, rows, to, now, because)
     plan = plan_of(applier.service, head, moved, [] if orphans else [row["_id"]], applier.shards)
     await applier.transactions.store(plan, [])
     applier.cache.drop((head.name, place) for place in places)
