@@ -49,7 +49,7 @@ def tell(
 def tell_without(
     desk: Desk, days: CompanyDays, customer: Customer, books: Iterable[LimitBook], told: Told, names: Iterable[str]
 ) -> None:
-    """Say that what was said because of facts whose names begin so is withdrawn, and what else others do not know then."""
+    """Say that what was said because of facts whose names begin so is withdrawn, and what else is not known then."""
     said: tuple[ToldTenure | ToldLimit, ...] = (*told.tenures, *told.limits)
     named = tuple(names)
     # Said again because of something else, it rested on them all the same.

@@ -44,7 +44,7 @@ PATIENCE_S: Final = 60.0
 # What a subject is to a service, and what of it says how often it was written and not what is known.
 _KINDS: Final = {
     "profiles": ("customers", "limits", "consents"),
-    "alerts": ("accounts", "items", "settlements", "credit", "alerts", "rhythms", "notifications"),
+    "alerts": ("accounts", "items", "settlements", "credit", "alerts", "rhythms"),
 }
 _TECHNICAL: Final = ("v", "spoke", "fv", "heard", "ticked")
 
@@ -70,7 +70,7 @@ class Suite:
         env |= {"RAPPORT_KILL_AT": f"{kill_at}:1" if kill_at else "", "RAPPORT_KILL_LOG": str(self.log)}
         env |= {
             "RAPPORT_KAFKA_GROUP_INSTANCE_ID": f"{name}-1",
-            f"RAPPORT_{name.upper()}_HTTP_PORT": str(ports.choose()),
+            "RAPPORT_HTTP_PORT": str(ports.choose()),
         }
         self.processes[name] = await asyncio.create_subprocess_exec(
             sys.executable, "-m", f"services.{name}", env=dict(os.environ) | env, cwd=ROOT
@@ -84,7 +84,7 @@ class Suite:
 
     async def dies(self, name: str, stage: str) -> None:
         """Wait for the kill, and see where it landed."""
-        process = self.processes.pop(name)
+        process = self.processes[name]
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == -9, f"{name} never came to {stage}"
         assert (await asyncio.to_thread(self.log.read_text)).split("\n")[-2] == f"{stage} {process.pid}"
 
@@ -167,7 +167,6 @@ async def suite_on(stack: Stack, home: Path) -> AsyncIterator[Suite]:
         "kafka_bootstrap": stack.kafka,
         "mongo_uri": SecretStr(stack.mongo),
         "mongo_database_prefix": run,
-        "kafka_group": run,
         "home": home,
         "clock_poll_ms": 50,
         "outbox_poll_ms": 50,
@@ -175,7 +174,8 @@ async def suite_on(stack: Stack, home: Path) -> AsyncIterator[Suite]:
         "kafka_session_timeout_ms": 6000,
         "log_level": "warning",
     }
-    profiles, alerts = ProfilesSettings(**given), AlertsSettings(**given, smtp_port=9)
+    profiles = ProfilesSettings(**given, kafka_group=f"{run}-profiles")
+    alerts = AlertsSettings(**given, kafka_group=f"{run}-alerts", smtp_port=9)
     looks = {
         "profiles": await Runtime.open(profiles_service(profiles.days), profiles),
         "alerts": await Runtime.open(alerts_service(alerts.rules), alerts),
