@@ -30,7 +30,7 @@ from .plan import Plan, state_of
 from .service import AfterRefold, Before, Service
 from .ties import account_of
 from .transaction import Stale
-from .work import Work, event_work, tick_work
+from .work import Dead, Work, event_work, tick_work
 
 
 class Gone(NamedTuple):
@@ -43,11 +43,11 @@ class Gone(NamedTuple):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """A subject folded from its ledger: its documents, and how many facts went into them."""
+    """A subject folded from its ledger: its documents, how many facts went into them, and which could not."""
 
     state: State
     facts: int
-    refused: int
+    refused: list[Dead]
 
 
 def rebuild(
@@ -67,13 +67,13 @@ def rebuild(
     """
     state = State(subject, head.name, documents={(head.name, ""): Stored(None), **kept})
     state.whole = {part.name for part in service.parts_of(head.name)}
-    refused = 0
+    refused: list[Dead] = []
     for row in standing(service, rows):
         work = work_of(service, row)
         if work is None or work.head.name != head.name:
             continue
         _tick_to(service, state, row.get("c"))
-        refused += len(_apply(service, state, work).dead)
+        refused += _apply(service, state, work).dead
     _tick_to(service, state, ticked)
     return Rebuilt(state, len(rows), refused)
 

@@ -18,10 +18,10 @@ from services.profiles import store
 from tests.gateway.gatekit import unique
 from tests.gateway.importkit import SOURCE, imported, undone
 from tests.gateway.made_files import csv_bytes
-from tests.together.suitekit import Suite
+from tests.together.suitekit import PATIENCE_S, Suite
 from tests.waiting import until
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 HEAD = ("id", "name", "kind", "owner", "group", "own id")
 
 
@@ -43,7 +43,7 @@ async def begun(suite: Suite) -> tuple[list[str], list[list[str]]]:
     for customer in (known, owing, account):
         await suite.invoice(customer)
     await suite.settled()
-    await until(lambda: raised(suite, [known, owing, account]), "the alerts about their invoices", deadline_s=60)
+    await until(lambda: raised(suite, [known, owing, account]), "the alerts about their invoices", deadline_s=PATIENCE_S)
     return [known, nobody, owing, account], [row(known, local), row(nobody), row(owing)]
 
 
