@@ -45,6 +45,12 @@ def _importing() -> None:
     app.command("import")(importing.import_file)
 
 
+def _cutover() -> None:
+    from deploy.local import cutover
+
+    app.command("cutover")(cutover.cutover)
+
+
 def _demo() -> None:
     from deploy.demo import commands
 
@@ -87,6 +93,7 @@ ROOMS: dict[Callable[[], None], tuple[str, ...]] = {
     _stack: ("stack",),
     _running: ("run", "publish"),
     _importing: ("import",),
+    _cutover: ("cutover",),
     _demo: ("demo",),
     _alerts: ("age", "activity", "metrics", "backtest"),
     _gateway: ("gateway",),

@@ -22,11 +22,13 @@ from contracts.payload import (
     Part,
     Payload,
     Text,
+    Withdrawal,
     Zone,
     not_negative,
 )
 from contracts.refusal import Refused
 
+_LONGEST = 256  # what profiles says of it in turn begins with the source and this
 Relation = Literal["potential", "current", "former", "competitor"]
 ExternalRole = Literal["consumer", "intermediary", "investor", "public"]
 IntermediaryKind = Literal["agent", "distributor", "retailer"]
@@ -222,6 +224,19 @@ class OutputDeclared(Payload, frozen=True, kw_only=True):
     kind: Literal["hardware", "software", "processed_material", "service"]
     customer_ids: list[Id] | None = None
     withdrawn: bool = False
+
+
+class CustomersWithdrawn(Withdrawal, frozen=True, kw_only=True):
+    """Facts of this topic were sent by mistake: a file of another company, or of another year."""
+
+    TYPE: ClassVar[str] = "rapport.customers.withdrawn.v1"
+    reason: Text | None = None
+
+    def check(self) -> None:
+        super().check()
+        if len(self.under) > _LONGEST:
+            said = f"under has {len(self.under)} characters; expected at most {_LONGEST}"
+            raise Refused("bad_field", said, "$.under")
 
 
 class RequirementStated(Payload, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec import Meta
 from contracts.events.customers import Relation
 from contracts.events.profiles import LadderStage, Tier
 from contracts.money import Money
-from contracts.payload import Code, Days, DoneOn, DueOn, Id, Moment, Payload, Text, not_negative
+from contracts.payload import Code, Days, DoneOn, DueOn, Id, Moment, Payload, Text, Withdrawal, not_negative
 from contracts.refusal import Refused
 
 
@@ -88,6 +88,14 @@ class ProfileErased(Payload, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "rapport.profile.erased.v1"
     erased_at: Moment
     certificate_id: Id | None = None
+
+
+class LifecycleWithdrawn(Withdrawal, frozen=True, kw_only=True):
+    """What was said of the subject here rested on facts that their sender has withdrawn: readers know it no more. What
+    holds in its place follows; accounts that are one customer are parted by profile.unmerged.
+    """
+
+    TYPE: ClassVar[str] = "rapport.lifecycle.withdrawn.v1"
 
 
 class SegmentJoined(Payload, frozen=True, kw_only=True):

@@ -41,7 +41,9 @@ class StaffCard(Part, frozen=True, kw_only=True):
 
 
 class ProfileChanged(Payload, frozen=True, kw_only=True):
-    """A party as it stands; readers drop a revision lower than the one they have."""
+    """A party as it stands; readers drop a revision lower than the one they have. `withdrawn`: who registered it has
+    taken that back, and nobody else has: it is as if no snapshot had come. `kind` is then what was said last.
+    """
 
     TYPE: ClassVar[str] = "rapport.profile.changed.v1"
     revision: Revision
@@ -64,3 +66,4 @@ class ProfileChanged(Payload, frozen=True, kw_only=True):
     preferred_channel: ContactChannel | None = None
     contact_hours: list[ContactHours] | None = None
     staff: StaffCard | None = None
+    withdrawn: bool = False

@@ -79,6 +79,7 @@ def alerts_service(rules: Rules) -> Service:
     service.on(staff.StaffChanged, STAFF)(staff_told)
     service.on(staff.StaffLeft, STAFF)(staff_left)
     service.withdraws(trade.TradeWithdrawn, ACCOUNTS)
+    service.withdraws(lifecycle.LifecycleWithdrawn, ACCOUNTS)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
     decided.register(service)
     _deadlines(service, rules)

@@ -109,7 +109,7 @@ ACCOUNTS = Head(
         Index((("state.stated.out", 1), ("_id", 1)), partial={"state.stated.out": {"$exists": True}}),
         Index((("root", 1), ("_id", 1)), partial=UNKNOWN),
     ),
-    copied=("name", "revision", "role"),
+    copied=("name", "revision", "role", "withdrawn"),
     clocked=True,
 )
 STAFF = Head(

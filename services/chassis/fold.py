@@ -64,8 +64,9 @@ def fold_subject(
     out = Folded(state, heard=state.heard)
     for work in works:
         if state.erased or out.erase:
-            # Whoever is told again to forget him has nothing to do.
-            if work.tick is None and not (work.handler is not None and work.handler.to_root):
+            # Whoever is told again to forget him, or to forget some of it, has nothing to do.
+            handler = work.handler
+            if work.tick is None and not (handler is not None and (handler.to_root or handler.withdraws)):
                 out.dead.append(dead_of_work(work, "erased", ERASED, bare=True))
             continue
         now = _learnt(work, out.heard)

@@ -9,8 +9,9 @@ meanwhile loads again; and since states are functions of the rows, loosing what 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,20 +20,25 @@ import structlog
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import PyMongoError
 
+from contracts.envelope import encode
+from contracts.registry import topic_of
+
+from . import marks
 from .aggregate import Desk, Head, Key, Part, State, Stored
 from .apply import Applier
 from .errors import duplicate, heals
 from .fold import Folded
 from .mongo import Doc, from_doc, to_doc
-from .outbox import rows_of, shard_of
+from .outbox import dead_doc, dead_row, rows_of, shard_of
 from .plan import Plan, belonging, body, part_write, state_of
 from .refold import changes, copies_of, is_kept, rebuild, say
 from .service import Before, Service
 from .ties import account_of, in_order, roots
 from .transaction import Stale
-from .work import act_work
+from .work import MESSAGE, Dead, Origin, act_work
 
 LONGEST_PAUSE: Final = 5.0
+TIE_CONFLICT: Final = "tie_conflict"
 log = structlog.get_logger(__name__)
 Roots = Mapping[str, str]
 
@@ -45,7 +51,7 @@ class Moved:
     root: str = ""
     kin: tuple[str, ...] = ()
     built: State | None = None
-    refused: int = 0
+    refused: Sequence[Dead] = ()
     one: Folded = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,7 +162,7 @@ def plan_of(service: Service, head: Head[Any], moved: list[Moved], rows: list[st
     """The writes that put everything in its new place. All heads go on from the highest of their versions, so that the
     order of later rows stays one order, whichever way they part again.
     """
-    plan = Plan()
+    plan = Plan(stage=marks.IN_TIE if any(one.root for one in moved) else marks.IN_PARTING)
     top = max(one.before.v for one in moved)
     for one in moved:
         spoke = one.before.spoke
@@ -237,7 +243,7 @@ async def gather(applier: Applier, row: Doc, now: datetime) -> None:
 async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     head = applier.service.handlers[row["t"]].head
     ties = await applier.ledger.ties_among(row["m"])
-    names = {name for tie in ties for name in (tie.account, tie.into)}
+    names = {name for tie in ties for name in (tie.account, tie.into)} | set(row["m"])
     to = roots(ties, names)
     docs = {doc["_id"]: doc for doc in await applier.db[head.name].find({"_id": {"$in": sorted(names)}}).to_list(None)}
     gone = {name for name, doc in docs.items() if doc.get("erased")}
@@ -259,17 +265,36 @@ async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     rows = await applier.ledger.rows_of(places) if head.gathers else []
     if sorted(await applier.ledger.ties_among(row["m"])) != sorted(ties):
         raise Stale  # one that came since, before the heads were read, would be passed over
-    moved = regrouped(applier.service, head, states, rows, to, now, row["_id"])
+    # What its end says has ids of its own, beside those of what the tie has said.
+    because = row["_id"] + ("/withdrawn" if row.get("void") else "")
+    moved = regrouped(applier.service, head, states, rows, to, now, because)
     plan = plan_of(applier.service, head, moved, [] if orphans else [row["_id"]], applier.shards)
+    conflicts = [] if orphans else [conflict(dead, because, now) for one in moved for dead in one.refused]
+    for letter in conflicts:
+        plan.dead.append(InsertOne(dead_doc(letter)))
+        if (said := dead_row(letter, applier.service.name, applier.shards)) is not None:
+            plan.outbox.append(said)
+            plan.unsure.add(said["shard"])
     await applier.transactions.store(plan, [])
     applier.cache.drop((head.name, place) for place in places)
     applier.metrics.refolds.labels("tie").inc()
-    for one in moved:
-        if one.refused:
-            log.warning(
-                "tie.conflicts", subject=one.before.subject, facts=one.refused,
-                next="two of his accounts say one document with other content: the earlier holds; correct the other",
-            )  # fmt: skip
+    if conflicts:
+        log.warning("tie.conflicts", facts=len(conflicts), next="each is a dead letter with the reason tie_conflict")
+
+
+def conflict(dead: Dead, because: str, now: datetime) -> Dead:
+    """The letter about a fact that two of a customer's accounts have said in two ways: it was taken when it came, and
+    counts for nothing while they are one.
+    """
+    event = dead.event
+    if event is None:
+        return dead
+    record = encode(event)
+    topic = topic_of(event.type)
+    origin = Origin(topic, 0, 0, record.key, record.value, tuple(record.headers))
+    by = hashlib.sha256(because.encode()).hexdigest()[:12]  # tied again, it is a letter again
+    said = f"Another account of the same customer says it otherwise, and that holds. {dead.message}"
+    return replace(dead, id=f"{dead.id}#tie-{by}", reason=TIE_CONFLICT, message=said[:MESSAGE], at=now, origin=origin)
 
 
 async def _erase(applier: Applier, head: Head[Any], accounts: Iterable[str], now: datetime) -> None:

@@ -98,7 +98,7 @@ class Ledger:
         """
         found: dict[str, list[str]] = defaultdict(list)
         ties: list[Doc] = []
-        fields = {"s": 1, "t": 1, "m": 1, "at": 1}
+        fields = {"s": 1, "t": 1, "m": 1, "at": 1, "void": 1}
         async for row in self.db["ledger"].find({"w": True}, projection=fields).limit(most):
             if "m" in row:
                 ties.append(row)
@@ -113,10 +113,23 @@ class Ledger:
         fresh = set(accounts)
         while fresh:
             known |= fresh
-            cursor = self.db["ledger"].find({"m": {"$in": sorted(fresh)}}, projection={"m": 1, "tie": 1})
+            where = {"m": {"$in": sorted(fresh)}, "void": None}
+            cursor = self.db["ledger"].find(where, projection={"m": 1, "tie": 1})
             found |= {row["_id"]: said(row) async for row in cursor}
             fresh = {name for tie in found.values() for name in (tie.account, tie.into)} - known
         return list(found.values())
+
+    async def named(self, rows: list[str]) -> list[Doc]:
+        """Whole rows, by their names."""
+        return await self.db["ledger"].find({"_id": {"$in": rows}}).to_list(None)
+
+    async def ties_of(self, accounts: Iterable[str]) -> list[Doc]:
+        """Whole rows that tie one of these accounts, also such as are withdrawn."""
+        return await self.db["ledger"].find({"m": {"$in": sorted(set(accounts))}}).to_list(None)
+
+    async def void(self, rows: list[str]) -> None:
+        """Ties that are withdrawn hold no more, and wait to have their end."""
+        await self.db["ledger"].update_many({"_id": {"$in": rows}}, {"$set": {"void": True, "w": True}})
 
     async def settled(self, rows: list[str]) -> None:
         """What these rows say has taken effect."""

@@ -32,6 +32,13 @@ STAGES = (
     HOOK_AFTER_ANSWER,
 )
 
+IN_REFOLD = "in_refold"  # a subject folded again from its ledger is written, not committed
+IN_TIE = "in_tie"  # accounts that are one customer have changed places, not committed
+IN_PARTING = "in_parting"  # they are parted again, not committed
+
+# Only what waits in the ledger leads to these.
+LEDGER_STAGES = (IN_REFOLD, IN_TIE, IN_PARTING)
+
 IMPORT_BEFORE_WORD = "import_before_word"  # rows of a file handed to the producer, the broker has not answered
 IMPORT_AFTER_WORD = "import_after_word"  # it has answered, how far the file (or its undoing) is has not been stored
 IMPORT_AFTER_REFUSED = "import_after_refused"  # refused rows are stored, how far the file is has not been
@@ -51,7 +58,7 @@ LETTERS_AFTER_WORD = "letters_after_word"  # it has answered, that they are out 
 
 # Only the gateway comes to these.
 LETTER_STAGES = (LETTERS_BEFORE_WORD, LETTERS_AFTER_WORD)
-_ALL = STAGES + IMPORT_STAGES + FOLDER_STAGES + LETTER_STAGES
+_ALL = STAGES + LEDGER_STAGES + IMPORT_STAGES + FOLDER_STAGES + LETTER_STAGES
 
 
 class _Aim:

@@ -37,6 +37,7 @@ class Plan:
     gone: dict[str, list[str]] = field(default_factory=dict)  # ids of parts, taken out before anything is put in
     ledger: list[UpdateMany] = field(default_factory=list)  # rows that go to another root
     looked: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    stage: str = ""  # how fault tests call its transaction (marks.py), where it is not one as all are
 
     @property
     def empty(self) -> bool:

@@ -8,9 +8,10 @@ refold changes is said (an alarm that falls away is withdrawn); what it does not
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from pymongo.errors import PyMongoError
@@ -19,7 +20,8 @@ from contracts.envelope import Event, decode
 from contracts.payload import Withdrawal
 from contracts.refusal import Refused
 
-from .aggregate import Desk, Head, Key, Kind, Missing, Part, State, Stored, named
+from . import marks
+from .aggregate import Desk, Head, Key, Kind, Missing, Part, State, Stored, name_of, named
 from .apply import Applier
 from .errors import duplicate, heals
 from .fold import Folded, fold_subject
@@ -28,16 +30,24 @@ from .plan import Plan, state_of
 from .service import AfterRefold, Before, Service
 from .ties import account_of
 from .transaction import Stale
-from .work import Work, event_work, tick_work
+from .work import Dead, Work, event_work, tick_work
+
+
+class Gone(NamedTuple):
+    """What a withdrawal names: facts of an account and a source whose ids begin so."""
+
+    account: str
+    source: str
+    under: str
 
 
 @dataclass(slots=True)
 class Rebuilt:
-    """A subject folded from its ledger: its documents, and how many facts went into them."""
+    """A subject folded from its ledger: its documents, how many facts went into them, and which could not."""
 
     state: State
     facts: int
-    refused: int
+    refused: list[Dead]
 
 
 def rebuild(
@@ -57,33 +67,38 @@ def rebuild(
     """
     state = State(subject, head.name, documents={(head.name, ""): Stored(None), **kept})
     state.whole = {part.name for part in service.parts_of(head.name)}
-    refused = 0
+    refused: list[Dead] = []
     for row in standing(service, rows):
         work = work_of(service, row)
         if work is None or work.head.name != head.name:
             continue
         _tick_to(service, state, row.get("c"))
-        refused += len(_apply(service, state, work).dead)
+        refused += _apply(service, state, work).dead
     _tick_to(service, state, ticked)
     return Rebuilt(state, len(rows), refused)
 
 
 def standing(service: Service, rows: list[Doc]) -> list[Doc]:
     """The rows that no withdrawal names, wherever it stands among them."""
-    gone: list[tuple[str, str, str]] = []
+    gone = named_by(service, rows)
+    return [row for row in rows if not any(under(row, *one) for one in gone)] if gone else rows
+
+
+def named_by(service: Service, rows: list[Doc]) -> list[Gone]:
+    """What the withdrawals among these rows name."""
+    gone: list[Gone] = []
     for row in rows:
         handler = service.handlers.get(row["t"])
         if handler is not None and handler.withdraws and (work := work_of(service, row)) is not None:
             event = cast("Event", work.event)
-            gone.append((account_of(row), event.source, cast("Withdrawal", event.data).under))
-    if not gone:
-        return rows
-    return [row for row in rows if not any(_under(row, *one) for one in gone)]
+            gone.append(Gone(account_of(row), event.source, cast("Withdrawal", event.data).under))
+    return gone
 
 
-def _under(row: Doc, account: str, source: str, under: str) -> bool:
+def under(row: Doc, account: str, source: str, beginning: str) -> bool:
+    """Whether a row is one of those that a withdrawal names."""
     said_by, event_id = named(row["_id"])
-    return (account_of(row), said_by) == (account, source) and event_id.startswith(under)
+    return (account_of(row), said_by) == (account, source) and event_id.startswith(beginning)
 
 
 def work_of(service: Service, row: Doc) -> Work | None:
@@ -144,14 +159,16 @@ async def refold_to(applier: Applier) -> datetime:
     return min(known, default=datetime.min.replace(tzinfo=UTC))
 
 
-async def refold_subject(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
-    """Refold one subject and store it; what that says is said at `now` (see `refold_to`). Returns whether anything
-    changed.
+async def refold_subject(
+    applier: Applier, head: Head[Any], subject: str, now: datetime, withdrawn: Sequence[Gone] = ()
+) -> bool:
+    """Refold one subject and store it; what that says is said at `now` (see `refold_to`). `withdrawn` is what has been
+    since he was folded last. Returns whether anything changed.
     """
     delay = 0.01
     while True:
         try:
-            return await _refold_once(applier, head, subject, now)
+            return await _refold_once(applier, head, subject, now, withdrawn)
         except Stale:
             applier.metrics.conflicts.inc()
         except PyMongoError as error:  # the live service writes the same subject, or the database is away
@@ -162,7 +179,9 @@ async def refold_subject(applier: Applier, head: Head[Any], subject: str, now: d
         delay = min(delay * 2, 5.0)
 
 
-async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: datetime) -> bool:
+async def _refold_once(
+    applier: Applier, head: Head[Any], subject: str, now: datetime, withdrawn: Sequence[Gone]
+) -> bool:
     service = applier.service
     applier.cache.drop([(head.name, subject)])
     before = state_of(head, subject, await applier.db[head.name].find_one({"_id": subject}))
@@ -173,11 +192,12 @@ async def _refold_once(applier: Applier, head: Head[Any], subject: str, now: dat
             before.documents[(part.name, doc["k"])] = Stored(from_doc(doc["state"], part.type), doc.get("due"))
     kept = {at: stored for at, stored in before.documents.items() if is_kept(service, at)}
     built = rebuild(service, head, subject, await applier.ledger.rows(subject), before.ticked, kept).state
-    one = difference(service, before, built, now)
-    if not one.changed and (not before.v or before.fold_version == service.fold_version):
+    one = difference(service, before, built, now, withdrawn)
+    if not one.changed and not one.said and (not before.v or before.fold_version == service.fold_version):
         return False
     before.fold_version = service.fold_version
     plan = Plan.of([one], [], service, applier.shards)
+    plan.stage = marks.IN_REFOLD
     await applier.transactions.store(plan, [])
     applier.metrics.refolds.labels("command").inc()
     return True
@@ -209,11 +229,14 @@ def copies_of(kind: Head[Any], value: Any) -> Any:
     return None if copies == kind.type() else copies
 
 
-def difference(service: Service, before: State, built: State, now: datetime) -> Folded:
-    """What has to be written to turn `before` into `built`, and what is to be said about it."""
+def difference(service: Service, before: State, built: State, now: datetime, withdrawn: Sequence[Gone] = ()) -> Folded:
+    """What has to be written to turn `before` into `built`, and what is to be said about it. Of what was withdrawn
+    others may have been told though nothing here changes by that.
+    """
     one = changes(service, before, built)
-    if one.changed:
-        was = Before({at: stored.value for at, stored in before.documents.items()})
+    if one.changed or withdrawn:
+        named = tuple(name_of(gone.source, gone.under) for gone in withdrawn if gone.account == before.subject)
+        was = Before({at: stored.value for at, stored in before.documents.items()}, withdrawn=named)
         say(service, one, built, was, now, f"refold:{before.subject}:{before.v}")
     return one
 

@@ -39,10 +39,12 @@ Retied = Callable[[Desk, str], None]
 class Before:
     """The parts of a subject as they were before a refold, by kind and key. Where accounts were tied or loosed these
     are the parts of all concerned, less what stands with another of them now; `because` names the fact that did it.
+    `withdrawn`: what the names of facts begin with that were taken out.
     """
 
     documents: dict[tuple[str, str], Any]
     because: str = ""
+    withdrawn: tuple[str, ...] = ()
 
     def of(self, kind: Part[S]) -> dict[str, S]:
         """All documents of one kind, by key."""

@@ -69,6 +69,8 @@ class Transactions:
             if offsets:
                 self.db["offsets"].bulk_write(offsets, ordered=False, session=session)
             marks.reach(marks.IN_TRANSACTION)
+            if plan.stage:
+                marks.reach(plan.stage)
         marks.reach(marks.AFTER_COMMIT)
 
     def _moves(self, plan: Plan, session: Session) -> None:

@@ -17,7 +17,7 @@ from .apply import Applier
 from .gather import gather
 from .lease import Leases
 from .mongo import DatabaseError, Doc
-from .refold import refold_subject, refold_to
+from .refold import named_by, refold_subject, refold_to, under
 from .rounds import Rounds
 
 SOME: Final = 500  # rows looked at in one go
@@ -61,11 +61,22 @@ class Withdrawals:
             if not await self._goes_on():
                 break
             if subject:  # else he was erased meanwhile, and nothing of him is left to fold
-                for head in self.applier.service.heads():
-                    await refold_subject(self.applier, head, subject, now)
+                await self._without(subject, rows, now)
             await self.applier.ledger.settled(rows)
         log.info("ledger.settled", withdrawals=len(withdrawn), ties=len(ties))
         return True
+
+    async def _without(self, subject: str, rows: list[str], now: datetime) -> None:
+        """Fold a subject again without what these rows name, and end the ties among that."""
+        applier = self.applier
+        gone = named_by(applier.service, await applier.ledger.named(rows))
+        for head in applier.service.heads():
+            await refold_subject(applier, head, subject, now, gone)
+        among = await applier.ledger.ties_of(one.account for one in gone)
+        if void := [row for row in among if any(under(row, *one) for one in gone)]:
+            await applier.ledger.void([row["_id"] for row in void])
+            for row in void:
+                await gather(applier, row | {"void": True}, max(now, row["at"]))
 
     async def _tie(self, ties: list[Doc], now: datetime) -> None:
         for row in ties:

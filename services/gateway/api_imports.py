@@ -26,7 +26,6 @@ from services.gateway.imports.files import Wishes
 from services.gateway.imports.refusals import refused_csv
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
-from services.gateway.imports.undo import can_be_undone
 from services.gateway.imports.views import Asked, ImportPage, ImportView, PreviewView, RefusedView
 from services.gateway.model import cells
 from services.gateway.model.kinds import KINDS
@@ -151,7 +150,7 @@ async def show_import(
     responses={
         200: {"model": ImportView, "description": "It is undone, or being undone, already."},
         409: {
-            "description": "It is not at its end, too long ago, or of a kind that cannot be undone.",
+            "description": "It is not at its end, or too long ago.",
             "content": _PROBLEM,
         },
     },
@@ -172,11 +171,6 @@ async def undo_import(
     if one.state in ("undoing", "undone"):
         response.status_code = 200
         return ImportView.of(one)
-    if not can_be_undone(one.kind):
-        said = (
-            f"{one.kind} cannot be undone: others have copies of them. Import how they are; a later word replaces it."
-        )
-        raise Problem(409, "cannot_be_undone", said)
     if one.forgotten:
         raise Problem(409, "too_old", "It is too long ago; what its rows were about is no longer known here.")
     undoing = msgspec.structs.replace(one, state="undoing", undo_at=to_millisecond(_now()), undo_reason=reason)

@@ -16,12 +16,12 @@ from contracts.refusal import Refused
 from services.chassis.aggregate import Desk, Kind
 from services.chassis.service import Before, Needs, Service, Ties
 from services.chassis.ties import Tie
-from services.profiles.emits import limit_changed, tell, tell_root, tell_staff
+from services.profiles.emits import tell, tell_limits, tell_root, tell_staff, tell_without
 from services.profiles.model.consents import Consent, ConsentBook, with_consent
 from services.profiles.model.customer import Customer, Link, Stamp, as_of, assign, given, learn, link, named_on, tenures
 from services.profiles.model.facts import CompanyDays, FactKey
 from services.profiles.model.likeness import likeness
-from services.profiles.model.limits import Limit, LimitBook, LimitSet, changes, with_limit
+from services.profiles.model.limits import Limit, LimitBook, LimitSet, with_limit
 from services.profiles.model.owners import Assignment, Tenure, first_difference
 from services.profiles.model.staff import Card, Leaving, Staff, described, leaves, staff_as_of
 from services.profiles.store import CONSENTS, CUSTOMERS, LIMITS, STAFF, STAFF_TOLD, TOLD, Told, export
@@ -56,6 +56,7 @@ def profiles_service(days: CompanyDays) -> Service:
         service.on(payload, CUSTOMERS, ties=ties)(partial(_of_customer, handle, days))
     service.on(customers.CustomerErased, CUSTOMERS, to_root=True)(partial(_of_customer, customer_erased, days))
     service.after_tie(CUSTOMERS)(retied)
+    service.withdraws(customers.CustomersWithdrawn, CUSTOMERS)
     of_staff: dict[type[Payload], Handle] = {
         staff.StaffRegistered: staff_described,
         staff.StaffChanged: staff_described,
@@ -93,7 +94,7 @@ def _told(event: Event) -> Needed:
 
 
 def _limits(event: Event) -> Needed:
-    return ((LIMITS, cast("customers.CreditLimitSet", event.data).company or ""),)
+    return (LIMITS, cast("customers.CreditLimitSet", event.data).company or ""), (TOLD, "")
 
 
 def _consents(event: Event) -> Needed:
@@ -187,14 +188,14 @@ def credit_limit_set(days: CompanyDays, desk: Desk, event: Event) -> None:
         grace_days=data.grace_days,
     )
     _known(desk, days)
-    before = desk.get(LIMITS, company)
-    held = before or LimitBook(company=company)
+    held = desk.get(LIMITS, company) or LimitBook(company=company)
     after = with_limit(held, LimitSet(key=key_of(event), limit=limit))
     if after is held:
         return
     desk.put(LIMITS, after, company)
-    for news in changes(before, after):
-        desk.emit(limit_changed(news, company))
+    told = desk.get(TOLD) or Told()
+    if (now := tell_limits(desk, after, told)) != told:
+        desk.put(TOLD, now)
 
 
 def consent_changed(days: CompanyDays, desk: Desk, event: Event) -> None:
@@ -249,12 +250,12 @@ def customer_refolded(days: CompanyDays, desk: Desk, before: Before) -> None:
     """Say what a refold has changed about a customer, beside what others were told before it."""
     customer = _customer(desk)
     was = cast("Customer | None", before.documents.get((CUSTOMERS.name, ""))) or Customer()
-    told = before.of(TOLD).get("") or Told()
-    tell(desk, days, customer, owners_since=first_difference(tenures(was, days), tenures(customer, days)), told=told)
-    books = before.of(LIMITS)
-    for company, book in desk.all(LIMITS).items():
-        for news in changes(books.get(company), book):
-            desk.emit(limit_changed(news, company))
+    told, books = before.of(TOLD).get("") or Told(), desk.all(LIMITS).values()
+    if before.withdrawn:
+        tell_without(desk, days, customer, books, told, before.withdrawn)
+        return
+    since = first_difference(tenures(was, days), tenures(customer, days))
+    tell(desk, days, customer, owners_since=since, told=told, books=books)
 
 
 def _keep_staff(desk: Desk, days: CompanyDays, colleague: Staff) -> Staff:

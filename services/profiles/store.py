@@ -11,16 +11,35 @@ from services.chassis.mongo import Database, Doc, Index, find, from_doc
 from services.chassis.roots import accounts_of
 from services.profiles.model.consents import ConsentBook
 from services.profiles.model.customer import Customer
-from services.profiles.model.limits import LimitBook
-from services.profiles.model.owners import Line
+from services.profiles.model.limits import Limit, LimitBook
+from services.profiles.model.owners import Tenure
 from services.profiles.model.staff import Staff
 
 
+class ToldTenure(Tenure, frozen=True, kw_only=True, omit_defaults=True):
+    """A tenure as it was said because of `cause`; `fact` is what it rests on, where that is another one."""
+
+    cause: str = ""
+    fact: str = ""
+
+
+class ToldLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A limit as it was said; `cause` and `fact` as of a tenure."""
+
+    limit: Limit
+    company: str = ""
+    cause: str = ""
+    fact: str = ""
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What others have been told of a party: the last snapshot with its revision, and the owners by day."""
+    """What others have been told of a party: the last snapshot with its revision, and owners and limits in the order in
+    which they were said.
+    """
 
     snapshot: ProfileChanged | None = None
-    tenures: Line = ()
+    tenures: tuple[ToldTenure, ...] = ()
+    limits: tuple[ToldLimit, ...] = ()
 
 
 CUSTOMERS = Head(

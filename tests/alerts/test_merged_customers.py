@@ -25,6 +25,8 @@ from services.chassis.auth import Role
 from services.chassis.mongo import Doc, find
 from services.chassis.refold import refold_subject
 from services.chassis.work import tick_work
+from services.gateway.letters.wire import Heard, heard
+from services.gateway.model.reasons import OTHER, words
 from tests.alerts.apikit import House, house, money
 from tests.alerts.test_alerts_withdrawn import stored
 from tests.settling import settle
@@ -244,3 +246,24 @@ async def test_an_erased_customer_is_erased_with_all_accounts(one: House) -> Non
             assert (await client.get(f"/customers/{customer}/receivables")).status_code == 404
     for name in ("items", "alerts", "notifications"):
         assert await find(one.runtime.db, name, {"s": {"$in": [root, account]}}) == []
+
+
+async def test_one_number_under_both_accounts_with_other_content_is_shown_to_a_person(one: House) -> None:
+    root, account = await one.customer(), await one.customer()
+    for customer, amount in ((root, "10.00"), (account, "99.00")):
+        total = Money(Decimal(amount), "CNY")
+        issued = InvoiceIssued(invoice_id="SAME", issued_on=one.ago(9), due_on=one.ago(-9), total=total)
+        await one.tell(issued, customer)
+    await merges(one, root, account)
+    (letter,) = await find(one.runtime.db, "dead", {"reason": "tie_conflict", "subject": account})
+    assert (letter["status"], letter["type"]) == ("open", "rapport.invoice.issued.v1")
+    (row,) = await find(one.runtime.db, "outbox", {"topic": "rapport.dead.alerts", "key": account.encode()})
+    headers = [(name, bytes(value)) for name, value in row["headers"]]
+    said = heard(row["topic"], letter["at"], row["key"], row["value"], headers)
+    assert isinstance(said, Heard) and (said.case.reason, said.case.subject) == ("tie_conflict", account)
+    shown = await get(one, f"/customers/{root}/receivables")
+    assert [item["total"]["amount"] for item in shown["open_items"]] == ["10.00"], "the earlier holds"
+    assert set(words("tie_conflict")).isdisjoint(OTHER), "in both languages, what it is and what to do"
+    await parts(one, root, account)
+    apart = await get(one, f"/customers/{account}/receivables")
+    assert [item["total"]["amount"] for item in apart["open_items"]] == ["99.00"]

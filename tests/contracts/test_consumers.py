@@ -47,7 +47,7 @@ PASSED_OVER = {
     },
     "gateway": {
         *("owner.changed", "limit.changed", "standing.changed", "ladder.moved", "cuts.fitted"),
-        *("profile.merged", "profile.unmerged", "segment.joined", "segment.left"),
+        *("profile.merged", "profile.unmerged", "lifecycle.withdrawn", "segment.joined", "segment.left"),
     },
     "profiles": {
         *("referral.made", "requirement.stated"),

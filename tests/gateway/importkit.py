@@ -64,6 +64,25 @@ async def imported(gateway: House, kind: str, content: bytes, **more: Any) -> di
     return await ended(gateway, answer.json()["id"])
 
 
+async def undo(gateway: House, import_id: str, token: str | None = None) -> httpx.Response:
+    """POST /imports/{id}/undo."""
+    async with gateway.client(Role.OPERATOR, person="op", token=token) as client:
+        return await client.post(f"/imports/{import_id}/undo", params={"reason": "of another year"})
+
+
+async def undone(gateway: House, import_id: str) -> dict[str, Any]:
+    """The import, undone."""
+    answer = await undo(gateway, import_id)
+    assert (answer.status_code, answer.json()["state"]) == (202, "undoing"), answer.text
+
+    async def look() -> bool:
+        return bool((await ask(gateway, f"/imports/{import_id}")).json()["state"] == "undone")
+
+    await until(look, "the import to be undone", deadline_s=60)
+    found: dict[str, Any] = (await ask(gateway, f"/imports/{import_id}")).json()
+    return found
+
+
 async def data_of(gateway: House, customer: str, topic: str = "rapport.trade") -> list[dict[str, Any]]:
     """What lies in the topic about a customer: each event's data with its id and type."""
     found = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import os
 import re
@@ -87,4 +88,19 @@ async def test_the_page_can_be_followed_and_what_it_says_is_so(
         )
 
     await until(reported, "600.00 to stand and 250.00 to come", deadline_s=30)
-    assert json.loads(said[said.index('{"day"') :])["day"] == day
+    assert json.JSONDecoder().raw_decode(said[said.index('{"day"') :])[0]["day"] == day
+    await the_command_says_the_same(environment, bus, tmp_path, day)
+
+
+async def the_command_says_the_same(env: dict[str, str], bus: Bus, folder: Path, day: str) -> None:
+    command = f'rapport cutover --day {day} --days 60 --url "$ALERTS" --token "$ANALYST"'
+    report = json.loads(await run(f"{command} --json", env, folder))
+    assert report == await bus.get("/cutover", day=day, days=60)
+    shown = await run(command, env | {"COLUMNS": "150"}, folder)
+    assert re.search(r"receivable_overdue\W+nobody\W+1\W+1\W+600.00 CNY", shown), shown
+    assert re.search(r"receivable_overdue\W+nobody\W+1\W+0\W+250.00 CNY", shown), shown
+    await run(f"{command} --csv all.csv", env, folder)
+    rows = list(csv.DictReader((folder / "all.csv").read_text("utf-8-sig").splitlines()))
+    assert [(row["part"], row["about"], row["amount"]) for row in rows] == [
+        ("stands", "OLD-1", "600.00"), ("coming", "OLD-2", "250.00")
+    ]  # fmt: skip

@@ -323,13 +323,13 @@ def test_a_refold_says_what_it_has_changed_and_nothing_else(desk: TestDesk) -> N
     said_then = msgspec.structs.replace(told.snapshot, group="g1", owner_id="staff/1")
     put = state.documents
     put["customers", ""] = Stored(older)
-    put["told", ""] = Stored(msgspec.structs.replace(told, snapshot=said_then, tenures=told.tenures[:1]))
+    put["told", ""] = Stored(msgspec.structs.replace(told, snapshot=said_then, tenures=told.tenures[:1], limits=()))
     put["limits", ""] = Stored(msgspec.structs.replace(book, limits=()))
 
     again = desk.refold(CUSTOMERS, "C-1")
 
-    assert [type(event.data) for event in again.said] == [OwnerChanged, StandingChanged, ProfileChanged, LimitChanged]
-    owner, _, snapshot, _ = (event.data for event in again.said)
+    assert [type(event.data) for event in again.said] == [OwnerChanged, LimitChanged, StandingChanged, ProfileChanged]
+    owner, _, _, snapshot = (event.data for event in again.said)
     assert isinstance(owner, OwnerChanged) and isinstance(snapshot, ProfileChanged)
     assert (owner.owner_id, owner.valid_from) == ("staff/2", date(2026, 3, 1))
     assert (snapshot.group, snapshot.owner_id, snapshot.revision) == ("g2", "staff/2", told.snapshot.revision + 1)

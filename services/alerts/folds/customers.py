@@ -7,7 +7,15 @@ from typing import cast
 from contracts.envelope import Event
 from contracts.events import lifecycle, profiles, settings
 from contracts.refusal import Refused
-from services.alerts.model.account import Account, Grace, with_grace, with_limit, with_owner, with_snapshot
+from services.alerts.model.account import (
+    Account,
+    Grace,
+    with_grace,
+    with_limit,
+    with_owner,
+    with_snapshot,
+    without_snapshot,
+)
 from services.alerts.model.account import Owned as OwnerFact
 from services.alerts.model.cadence.closures import Closure, with_calendar
 from services.alerts.model.credit import Granted
@@ -74,12 +82,15 @@ def profile_erased(rules: Rules, desk: Desk, event: Event | None) -> None:
 
 
 def profile_changed(rules: Rules, desk: Desk, event: Event) -> None:
-    """The customer's name, for the mails about him."""
+    """The customer's name, for the mails about him; or that nobody states him any more."""
     data = cast("profiles.ProfileChanged", event.data)
     if data.kind not in ("person", "organisation"):
         return
     held = desk.get(ACCOUNTS) or Account()
-    account = with_snapshot(held, data.name or "", data.revision, data.external_role or "")
+    if data.withdrawn:
+        account = without_snapshot(held, data.revision)
+    else:
+        account = with_snapshot(held, data.name or "", data.revision, data.external_role or "")
     if account is not held:
         keep(desk, rules, account)
 

@@ -37,6 +37,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     name: str = ""
     revision: int = 0  # of the snapshot the name is from
     role: str = ""  # external_role, from there too
+    withdrawn: int = 0  # revision of the snapshot that took all before it back
     owners: tuple[Owned, ...] = ()
     graces: tuple[Grace, ...] = ()
     limits: tuple[Granted, ...] = ()
@@ -72,9 +73,16 @@ def with_limit(account: Account, limit: Granted) -> Account:
 
 def with_snapshot(account: Account, name: str, revision: int, role: str = "") -> Account:
     """The account as the latest snapshot shows it; an earlier snapshot changes nothing."""
-    if revision <= account.revision:
+    if revision <= max(account.revision, account.withdrawn):
         return account
-    return msgspec.structs.replace(account, name=name, revision=revision, role=role)
+    return msgspec.structs.replace(account, name=name, revision=revision, role=role, withdrawn=0)
+
+
+def without_snapshot(account: Account, revision: int) -> Account:
+    """The account as if no snapshot had come: that one takes them back. An earlier one changes nothing."""
+    if revision <= max(account.revision, account.withdrawn):
+        return account
+    return msgspec.structs.replace(account, name="", revision=0, role="", withdrawn=revision)
 
 
 def owner_on(account: Account, day: date) -> str:

@@ -34,7 +34,6 @@ from services.gateway.imports.files import Wishes
 from services.gateway.imports.refusals import refused_csv
 from services.gateway.imports.run import Importer
 from services.gateway.imports.store import Import
-from services.gateway.imports.undo import can_be_undone
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.model.drops import DONE, REFUSED, Mark, Place, Settling, shown
 from services.gateway.model.kinds import KINDS
@@ -147,7 +146,7 @@ class Folder:
             if one.id in self._imports.values():
                 continue  # only the file's moment has changed: what lies there now was this import too
             grew = any(one.dropped.startswith(place) for place in places)
-            if grew and one.state in ("done", "failed") and can_be_undone(one.kind):
+            if grew and one.state in ("done", "failed"):
                 undoing = msgspec.structs.replace(one, state="undoing", undo_at=_now(), undo_reason=GREW, dropped=None)
                 if await store.advance(self.db, one, undoing):
                     log.warning("folder.grew", file=shown(one.dropped.split("\t")[0]), id=one.id, next=GREW)

@@ -8,27 +8,21 @@ import msgspec
 
 from contracts.attributes import Attributes
 from contracts.envelope import encode_data
+from contracts.events.customers import CustomersWithdrawn
 from contracts.events.trade import TradeWithdrawn
+from contracts.registry import topic_of
 from services.gateway.emits import Outgoing, outgoing
 from services.gateway.imports.store import Import
 from services.gateway.model.kinds import KINDS
-from services.gateway.model.scope import TAKEN
-
-
-def can_be_undone(kind: str) -> bool:
-    """Whether what files of this kind say can be withdrawn. What a customer is lies in profiles, and others have
-    copies: there the next file says how it is.
-    """
-    return all(event.startswith(_FACTS) for event in KINDS[kind].types) and TradeWithdrawn.TYPE in TAKEN
 
 
 def withdrawals(one: Import, subjects: Iterable[str]) -> list[Outgoing]:
     """What undoes the import for these subjects, under ids that are the same whoever sends them."""
-    said = TradeWithdrawn(under=f"{one.id}/", reason=one.undo_reason)
-    data = encode_data(said)
+    withdrawn = _OF_TOPIC[topic_of(min(KINDS[one.kind].types))]
+    data = encode_data(withdrawn(under=f"{one.id}/", reason=one.undo_reason))
     at = (one.undo_at or one.made_at).isoformat()
     return [
-        outgoing(n, Attributes(f"{one.id}-undo/{subject}", one.source, said.TYPE, subject, at, None), data)
+        outgoing(n, Attributes(f"{one.id}-undo/{subject}", one.source, withdrawn.TYPE, subject, at, None), data)
         for n, subject in enumerate(subjects)
     ]
 
@@ -38,7 +32,4 @@ def told(one: Import, line: int) -> Import:
     return msgspec.structs.replace(one, undone_line=line)
 
 
-_FACTS = (
-    *("rapport.invoice.", "rapport.payment.", "rapport.credit_note.", "rapport.debt.", "rapport.purchase."),
-    "rapport.balance.",
-)
+_OF_TOPIC = {topic_of(withdrawn.TYPE): withdrawn for withdrawn in (CustomersWithdrawn, TradeWithdrawn)}

@@ -93,6 +93,13 @@ WORDS: Final[dict[str, Words]] = {
         "同一编号的单据已存在，但内容不同。",
         "请与账簿核对。若本条正确，请先更正或冲销原单据；否则关闭此条。",
     ),
+    "tie_conflict": Words(
+        "Two accounts that are one customer now have a document of this number with other content; the earlier holds.",
+        "Compare both with the books. Two documents: give this one another number in its system. One document: correct "
+        "or reverse the wrong one. Not one customer after all: part the accounts. Then close this.",
+        "两个账户已合并为同一客户，但各有一张编号相同、内容不同的单据；目前以较早的一张为准。",
+        "请与账簿核对。若是两张单据，请在来源系统中为本条另编一个号；若是同一张，请更正或冲销错误的一张；若并非同一客户，请取消合并。然后关闭此条。",
+    ),
     "erased": Words(
         "The customer has been erased at his wish; nothing about him is taken any more.",
         "Close this, and see to it that the sending system forgets him too.",

@@ -139,6 +139,13 @@ def tenures(customer: Customer, days: CompanyDays) -> Line:
     return line_of(customer.assignments, _named(customer, days))
 
 
+def resting(customer: Customer, days: CompanyDays) -> dict[Tenure, FactKey]:
+    """Which fact each of his tenures rests on."""
+    named = _named(customer, days)
+    facts = (*customer.assignments, named) if named is not None else customer.assignments
+    return {one.tenure: one.key for one in facts}
+
+
 def as_of(customer: Customer, days: CompanyDays, today: date) -> tuple[Customer, date | None]:
     """The customer with his owner of `today`, and the next day on which that changes by itself."""
     line = tenures(customer, days)

@@ -43,9 +43,3 @@ def with_limit(book: LimitBook, new: LimitSet) -> LimitBook:
         return book
     by_day[new.limit.valid_from] = new
     return msgspec.structs.replace(book, limits=tuple(by_day[day] for day in sorted(by_day)))
-
-
-def changes(before: LimitBook | None, after: LimitBook) -> list[Limit]:
-    """The limits of `after` that `before` does not hold with the same content, by day."""
-    known = {one.limit for one in before.limits} if before is not None else set()
-    return [one.limit for one in after.limits if one.limit not in known]

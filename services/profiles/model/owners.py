@@ -101,5 +101,16 @@ def first_difference(one: Line, other: Line) -> date | None:
     return next((day for day in days if tenure_on(one, day) != tenure_on(other, day)), None)
 
 
+def begun(told: Line, line: Line) -> Line:
+    """What those who were told `told` do not know of the tenures that begin in `line`."""
+    news: list[Tenure] = []
+    for tenure in line:
+        known = tenure_on(told, tenure.valid_from)
+        if known is None or _who(known) != _who(tenure):
+            news.append(tenure)
+            told = entered(told, tenure)
+    return tuple(news)
+
+
 def _who(tenure: Tenure) -> tuple[str, str | None]:
     return tenure.owner_id, tenure.deputy_id
