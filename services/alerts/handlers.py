@@ -39,6 +39,7 @@ from services.alerts.folds.orders import ORDERED
 from services.alerts.folds.priors import prior_fitted
 from services.alerts.folds.purchases import BOUGHT
 from services.alerts.folds.purchases import NEEDS as PURCHASES_NEEDED
+from services.alerts.folds.rates import rate_applied, rate_published
 from services.alerts.learning import learn
 from services.alerts.model.account import Account
 from services.alerts.privacy import export
@@ -55,6 +56,7 @@ from services.alerts.store import (
     ORDERS,
     PRIORS,
     PURCHASES,
+    RATES,
     RHYTHMS,
     SETTLEMENTS,
     STAFF,
@@ -96,6 +98,8 @@ def alerts_service(rules: Rules) -> Service:
     service.on(staff.StaffLeft, STAFF)(staff_left)
     service.withdraws(trade.TradeWithdrawn, ACCOUNTS)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
+    service.on(settings.RatePublished, RATES)(partial(rate_published, rules))
+    service.command(alerts.RateApplied, ACCOUNTS)(partial(rate_applied, rules))
     decided.register(service)
     _deadlines(service, rules)
     service.after_refold(ACCOUNTS)(partial(compare, rules))

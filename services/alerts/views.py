@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.alerts.decided import BY_PERSON
 from services.alerts.model.decisions import MOST_TEXT
 from services.alerts.money_view import MoneyView
+from services.alerts.views_rates import ConvertedView
 
 Severity = Literal["notice", "warning", "serious", "critical"]
 ShownState = Literal["raised", "notified", "acknowledged", "snoozed", "resolved"]
@@ -192,6 +193,7 @@ class FiguresView(BaseModel):
     exposure: MoneyView | None = None
     utilisation: str | None = None
     orders: MoneyView | None = None
+    converted: list[ConvertedView] | None = None
     not_counted: list[MoneyView] | None = None
     rhythm: RhythmFigures | None = None
     activity: ActivityFigures | None = None
