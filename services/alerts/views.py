@@ -11,6 +11,7 @@ from services.alerts.decided import BY_PERSON
 from services.alerts.model.decisions import MOST_TEXT
 from services.alerts.money_view import MoneyView
 from services.alerts.views_rates import ConvertedView
+from services.alerts.views_signals import SignalView
 
 Severity = Literal["notice", "warning", "serious", "critical"]
 ShownState = Literal["raised", "notified", "acknowledged", "snoozed", "resolved"]
@@ -270,6 +271,7 @@ class Why(BaseModel):
     invoice: InvoiceView | None = None
     limit: LimitInForce | None = None
     largest: list[OpenItemView] | None = None
+    signals: list[SignalView] | None = None
     events: list[EventView]
 
 
