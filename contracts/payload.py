@@ -55,6 +55,7 @@ Level = Annotated[int, Meta(ge=1, le=5)]
 Days = Annotated[int, Meta(ge=0, le=3660)]
 # Quantities and rates are exact too, but no money: a JSON number keeps its digits, so both forms are taken.
 Number = Annotated[Decimal, Meta(extra_json_schema={"description": "a decimal, as text or number"})]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + _END, description="an ISO 4217 code such as CNY")]
 Figures = dict[str, str | int | float | bool]
 
 

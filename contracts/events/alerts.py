@@ -10,7 +10,20 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from contracts.money import Money
-from contracts.payload import Code, DoneOn, DueOn, EventId, Figures, Id, Moment, Number, Payload, above_zero
+from contracts.payload import (
+    Code,
+    Currency,
+    DoneOn,
+    DueOn,
+    EventId,
+    Figures,
+    Id,
+    Moment,
+    Number,
+    Part,
+    Payload,
+    above_zero,
+)
 
 # Open sets: a reader that meets a rule, outcome or reason it does not know shows its name.
 RuleName = Annotated[Code, Meta(description="receivable_overdue and the other alerts of the domain")]
@@ -167,6 +180,25 @@ class PriorFitted(Payload, frozen=True, kw_only=True):
     valid_from: DueOn
     parameters: dict[str, Number]
     n: Annotated[int, Meta(ge=0)]
+
+
+class RateHeld(Part, frozen=True, kw_only=True):
+    """A rate as it was published, and the event (`source` and `id`) that said it at `published_at`."""
+
+    currency: Currency
+    base: Currency
+    rate: Number
+    on: DueOn
+    published_at: Moment
+    source: EventId
+    id: EventId
+
+
+class RateApplied(Payload, frozen=True, kw_only=True):
+    """By these published rates the subject's money of other currencies is held against his credit limit from now on."""
+
+    TYPE: ClassVar[str] = "rapport.rate.applied.v1"
+    rates: Annotated[list[RateHeld], Meta(min_length=1, max_length=1000)]
 
 
 class NotificationFact(Payload, frozen=True, kw_only=True):

@@ -1,5 +1,5 @@
 """Topic rapport.settings: what people set for the rules. The subject is the scope for which it holds: a customer's
-account.
+account, or `company` for all.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from contracts.payload import Code, DueOn, Part, Payload
+from contracts.money import minor_units
+from contracts.payload import Code, Currency, DueOn, Number, Part, Payload, positive
 from contracts.refusal import Refused
 
 LONGEST_DAYS = 366
@@ -38,3 +39,25 @@ class CalendarSet(Payload, frozen=True, kw_only=True):
                     f"{LONGEST_DAYS} days",
                     f"$.closures[{at}].last",
                 )
+
+
+class RatePublished(Payload, frozen=True, kw_only=True):
+    """One unit of `currency` is worth `rate` units of `base` on a day, and on later ones until another is published for
+    one of these. Of several for one day the one with the latest time holds: that is how a rate is corrected.
+    """
+
+    TYPE: ClassVar[str] = "rapport.rate.published.v1"
+    currency: Currency
+    base: Currency
+    rate: Number
+    on: DueOn
+
+    def check(self) -> None:
+        for name, code in (("currency", self.currency), ("base", self.base)):
+            try:
+                minor_units(code)
+            except Refused as unknown:
+                raise unknown.at(f"$.{name}") from None
+        if self.currency == self.base:
+            raise Refused("bad_field", f"a rate of {self.currency} in itself; expected two currencies", "$.base")
+        positive(self.rate, "$.rate")

@@ -8,6 +8,7 @@ from services.alerts.fitting import Fitter
 from services.alerts.handlers import alerts_service
 from services.alerts.metrics import AlertsMetrics
 from services.alerts.pipeline.deliver import couriers
+from services.alerts.rating import Rater
 from services.alerts.settings import AlertsSettings
 from services.chassis.runtime import Runtime, Worker
 
@@ -17,5 +18,6 @@ async def serve(settings: AlertsSettings) -> None:
     rules = settings.rules
     runtime = await Runtime.open(alerts_service(rules), settings)
     books = Bookkeeper(runtime.db, AlertsMetrics(runtime.metrics.registry))
-    workers: list[Worker] = [*couriers(runtime, settings), Fitter(runtime, rules, settings.alerts_refit_days), books]
+    fitter = Fitter(runtime, rules, settings.alerts_refit_days)
+    workers: list[Worker] = [*couriers(runtime, settings), fitter, Rater(runtime, rules), books]
     await runtime.run(build(runtime, rules), workers)

@@ -13,11 +13,13 @@ from services.alerts.model.ageing import AgeingRow, age
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.order import Order, ordered_on
+from services.alerts.model.quotes import Counted
 from services.alerts.model.rules.receivable_over_limit import Weighed, weigh
 from services.alerts.model.settlement import Settlement
 from services.alerts.money_view import MoneyView
 from services.alerts.rules import Rules
 from services.alerts.views import LimitInForce
+from services.alerts.views_rates import ConvertedView, converted_view
 from services.alerts.why_over_limit import limit_view
 
 LimitState = Literal["not_checked", "within", "near", "over"]
@@ -33,6 +35,7 @@ class HeldAgainst(BaseModel):
     exposure: MoneyView | None = None
     utilisation: str | None = None
     orders: MoneyView | None = Field(default=None, description="What is on order, as far as the exposure includes it.")
+    converted: list[ConvertedView] = Field(default=[], description="In another currency, counted by dated rates.")
     not_counted: list[MoneyView] = Field(default=[], description="In another currency than the limit's, and no rate.")
     coming: list[LimitInForce] = Field(default=[], description="Limits granted from a day ahead on.")
 
@@ -106,6 +109,7 @@ def _weighed(weighed: Weighed) -> HeldAgainst:
         exposure=MoneyView.of(weighed.exposure, weighed.currency),
         utilisation=format(weighed.utilisation, "f") if weighed.utilisation is not None else None,
         orders=MoneyView.of(weighed.orders, weighed.currency) if weighed.orders else None,
+        converted=converted_view(map(Counted.of, weighed.converted)),
         not_counted=[MoneyView.of(one.amount, one.currency) for one in weighed.not_counted],
     )
 

@@ -39,12 +39,13 @@ from services.alerts.folds.orders import ORDERED
 from services.alerts.folds.priors import prior_fitted
 from services.alerts.folds.purchases import BOUGHT
 from services.alerts.folds.purchases import NEEDS as PURCHASES_NEEDED
+from services.alerts.folds.rates import rate_applied, rate_published
 from services.alerts.learning import learn
 from services.alerts.model.account import Account
 from services.alerts.privacy import export
 from services.alerts.refolding import compare
 from services.alerts.rules import Rules
-from services.alerts.store import ACCOUNTS, CREDIT, ITEMS, PARTS, PRIORS, RHYTHMS, STAFF
+from services.alerts.store import ACCOUNTS, CREDIT, ITEMS, PARTS, PRIORS, RATES, RHYTHMS, STAFF
 from services.alerts.watch.credit import credit_due
 from services.alerts.watch.life import keep
 from services.alerts.watch.rhythm import rhythm_due
@@ -81,6 +82,8 @@ def alerts_service(rules: Rules) -> Service:
     service.withdraws(trade.TradeWithdrawn, ACCOUNTS)
     service.withdraws(lifecycle.LifecycleWithdrawn, ACCOUNTS)
     service.command(alerts.PriorFitted, PRIORS)(prior_fitted)
+    service.on(settings.RatePublished, RATES)(partial(rate_published, rules))
+    service.command(alerts.RateApplied, ACCOUNTS)(partial(rate_applied, rules))
     decided.register(service)
     _deadlines(service, rules)
     service.after_refold(ACCOUNTS)(partial(compare, rules))

@@ -13,11 +13,11 @@ from services.alerts.model.balance import apart
 from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.order import Order
-from services.alerts.model.purchase import Purchase
 from services.alerts.model.rules import receivable_over_limit
 from services.alerts.model.settlement import Settlement
-from services.alerts.model.signals import Trade, of_churn, signals
+from services.alerts.model.signals import of_churn, signals
 from services.alerts.model.staff import Colleague, gone
+from services.alerts.reads_signals import trade_of
 from services.alerts.store import (
     ACCOUNTS,
     ALERTS,
@@ -26,7 +26,6 @@ from services.alerts.store import (
     NOTES,
     NOTIFICATIONS,
     ORDERS,
-    PURCHASES,
     RHYTHMS,
     SETTLEMENTS,
     STAFF,
@@ -155,7 +154,7 @@ async def alert_whole(db: Database, alert_id: str, customer: str) -> tuple[Found
 
     account, (owned, item, items, notifications) = await steady(db, customer, read)
     account = account or Account()
-    done = (await trade_of(db, [customer])).get(customer) if of_churn(owned.alert) else None
+    done = (await trade_of(db, [owned.alert])).get(customer) if of_churn(owned.alert) else None
     pointing = signals(owned.alert, done) if done is not None else []
     texts = await _texts(db, owned.alert)
     rows = await find(db, LEDGER, {"_id": {"$in": refs(owned.alert, item)}, "s": customer})
@@ -187,22 +186,6 @@ async def rhythm_of(db: Database, customer: str) -> RhythmCard:
     """The customer's rhythm; an empty one before his first purchase."""
     rows = await find(db, RHYTHMS.name, {"_id": RHYTHMS.doc_id(customer, "")}, limit=1)
     return from_doc(rows[0]["state"], RhythmCard) if rows else RhythmCard()
-
-
-async def trade_of(db: Database, subjects: Iterable[str]) -> dict[str, Trade]:
-    """By customer: his rhythm, the orders that were cancelled, the purchases of which something came back."""
-    among = {"s": {"$in": list(subjects)}}
-    cards = await find(db, RHYTHMS.name, among)
-    orders = await find(db, ORDERS.name, among | {"state.closed.reason": "cancelled"})
-    purchases = await find(db, PURCHASES.name, among | {"state.returns.0": {"$exists": True}})
-    return {
-        doc["s"]: Trade(
-            from_doc(doc["state"], RhythmCard).course,
-            [from_doc(one["state"], Order) for one in orders if one["s"] == doc["s"]],
-            [from_doc(one["state"], Purchase) for one in purchases if one["s"] == doc["s"]],
-        )
-        for doc in cards
-    }
 
 
 async def event_row(db: Database, source: str, event_id: str) -> Doc | None:

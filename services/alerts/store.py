@@ -19,6 +19,7 @@ from services.alerts.model.notification import Notification
 from services.alerts.model.open_item import OpenItem
 from services.alerts.model.order import Order
 from services.alerts.model.purchase import Purchase
+from services.alerts.model.quotes import Quote
 from services.alerts.model.rules.receivable_over_limit import Standing
 from services.alerts.model.settlement import Settlement
 from services.alerts.model.staff import Colleague
@@ -84,6 +85,12 @@ class KnownPriors(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     activity: tuple[FittedActivity, ...] = ()
 
 
+class KnownRates(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The company's exchange rates that hold or will; those they took the place of are in the ledger."""
+
+    quotes: tuple[Quote, ...] = ()
+
+
 class Note(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a person wrote about an alert. It stays here; on the bus goes its id. `account`: that of the customer's
     accounts whose alert it is about, where it is not his first.
@@ -108,6 +115,9 @@ ACCOUNTS = Head(
         Index((("state.stated.key.time", -1),), partial={"state.stated.key.time": {"$exists": True}}),
         Index((("state.stated.out", 1), ("_id", 1)), partial={"state.stated.out": {"$exists": True}}),
         Index((("root", 1), ("_id", 1)), partial=UNKNOWN),
+        # Whose money needs exchange rates, and for whom there was none yet.
+        Index((("_id", 1), ("state.wants.into", 1)), partial={"state.wants.into": {"$exists": True}}),
+        Index((("state.unrated", 1),), partial={"state.unrated": {"$exists": True}}),
     ),
     copied=("name", "revision", "role", "withdrawn"),
     clocked=True,
@@ -118,6 +128,7 @@ STAFF = Head(
     indexes=(Index((("state.token_subject", 1),), partial={"state.token_subject": {"$exists": True}}),),
 )
 PRIORS = Head("priors", KnownPriors)  # its one subject is the model they are of
+RATES = Head("rates", KnownRates)  # its one subject is `company`
 ITEMS = Part("items", Item, ACCOUNTS, clocked=True)
 SETTLEMENTS = Part("settlements", Settlement, ACCOUNTS)
 ORDERS = Part("orders", Order, ACCOUNTS)

@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from services.alerts.decided import BY_PERSON
 from services.alerts.model.decisions import MOST_TEXT
 from services.alerts.money_view import MoneyView
+from services.alerts.views_rates import ConvertedView
+from services.alerts.views_signals import SignalView
 
 Severity = Literal["notice", "warning", "serious", "critical"]
 ShownState = Literal["raised", "notified", "acknowledged", "snoozed", "resolved"]
@@ -192,6 +194,7 @@ class FiguresView(BaseModel):
     exposure: MoneyView | None = None
     utilisation: str | None = None
     orders: MoneyView | None = None
+    converted: list[ConvertedView] | None = None
     not_counted: list[MoneyView] | None = None
     rhythm: RhythmFigures | None = None
     activity: ActivityFigures | None = None
@@ -268,6 +271,7 @@ class Why(BaseModel):
     invoice: InvoiceView | None = None
     limit: LimitInForce | None = None
     largest: list[OpenItemView] | None = None
+    signals: list[SignalView] | None = None
     events: list[EventView]
 
 

@@ -47,6 +47,7 @@ from services.alerts.views import (
     Why,
     WorkedView,
 )
+from services.alerts.views_signals import SignalView
 from services.alerts.why_over_limit import LimitWhy
 from services.alerts.why_purchases import RULES as PURCHASE_RULES
 from services.alerts.why_purchases import purchase_figures, purchase_rule, purchase_sentences
@@ -167,6 +168,7 @@ def _why(alert: Alert, shown: AlertCard, behind: Behind, rules: Rules, language:
         figures=figures,
         rule=rule,
         invoice=invoice_view(behind.item, today) if behind.item is not None else None,
+        signals=[SignalView.of(one) for one in behind.signals] or None,
         events=list(events(alert, behind)),
     )
 

@@ -9,13 +9,14 @@ from decimal import Decimal
 
 from services.alerts.channels.render import day, money, percent
 from services.alerts.channels.render_books import books_say
-from services.alerts.channels.render_over_limit import kind_of, lead
+from services.alerts.channels.render_over_limit import converted_says, kind_of, lead
 from services.alerts.channels.words import WORDS, Language, say
 from services.alerts.model.account import Account
 from services.alerts.model.ageing import age
 from services.alerts.model.alert import WITHDRAWN, Alert
 from services.alerts.model.credit import Granted, granted_on
 from services.alerts.model.open_item import OpenItem, disputed_on
+from services.alerts.model.quotes import Counted, counted_in
 from services.alerts.model.rules.receivable_over_limit import Weighed, weigh
 from services.alerts.money_view import MoneyView
 from services.alerts.rules import Rules
@@ -29,6 +30,7 @@ from services.alerts.views import (
     Sentences,
     Why,
 )
+from services.alerts.views_rates import converted_view, counted_of
 
 LARGEST = 10
 _STEPS = ("limit.next.pay", "limit.next.apply", "limit.next.limit")
@@ -74,7 +76,11 @@ class LimitWhy:
         if self.alert.state == "resolved" or weighed is None:
             shown = self.shown
             return FiguresView(
-                as_of=self.day, limit=shown.limit, exposure=shown.exposure, utilisation=shown.utilisation
+                as_of=self.day,
+                limit=shown.limit,
+                exposure=shown.exposure,
+                utilisation=shown.utilisation,
+                converted=converted_view(counted_in(self.alert.figures.get("converted", ""))) or None,
             )
         return weighed_view(weighed, self.day)
 
@@ -100,6 +106,8 @@ class LimitWhy:
             yield say(language, "limit.only_company", company=self.company)
         if figures.orders is not None:
             yield say(language, "limit.orders_in_it", orders=money(figures.orders.money(), language))
+        for one in figures.converted or ():
+            yield converted_says(counted_of(one), language)
         if figures.not_counted:
             amounts = say(language, "comma").join(money(one.money(), language) for one in figures.not_counted)
             yield say(language, "limit.not_counted_says", amounts=amounts)
@@ -135,6 +143,7 @@ def weighed_view(weighed: Weighed, as_of: date) -> FiguresView:
         exposure=MoneyView.of(weighed.exposure, weighed.currency),
         utilisation=format(weighed.utilisation, "f") if weighed.utilisation is not None else None,
         orders=MoneyView.of(weighed.orders, weighed.currency) if weighed.orders else None,
+        converted=converted_view(map(Counted.of, weighed.converted)) or None,
         not_counted=[MoneyView.of(one.amount, one.currency) for one in weighed.not_counted] or None,
     )
 

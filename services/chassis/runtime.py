@@ -171,12 +171,21 @@ class Runtime:
         Raises:
             Refused: the fold does not admit it; nothing has changed.
         """
-        handler = self.service.handlers[event.type]
-        work = event_work(event, handler, self.now(), None, encode_data(event.data))
-        work.private, work.answered = private, True
-        outcome = await self.applier.apply([work])
+        outcome = await self.say([event], private)
         if outcome.dead:
             raise Refused(outcome.dead[0].reason, outcome.dead[0].message, outcome.dead[0].field)
+        return outcome
+
+    async def say(self, events: Sequence[Event], private: object = None) -> Outcome:
+        """The same for what the service says of many subjects at once; those refused are in the outcome, and change
+        nothing.
+        """
+        works = []
+        for event in events:
+            work = event_work(event, self.service.handlers[event.type], self.now(), None, encode_data(event.data))
+            work.private, work.answered = private, True
+            works.append(work)
+        outcome = await self.applier.apply(works)
         self.wake(outcome)
         return outcome
 

@@ -35,10 +35,11 @@ from deploy.local.stack import Stack
 from services.alerts.api import build
 from services.alerts.handlers import alerts_service
 from services.alerts.pipeline.deliver import couriers
+from services.alerts.rating import Rater
 from services.alerts.settings import AlertsSettings
 from services.chassis.auth import Role
 from services.chassis.mongo import Doc, connect, find
-from services.chassis.runtime import Runtime
+from services.chassis.runtime import Runtime, Worker
 from services.chassis.tokens import LocalIssuer
 from services.chassis.topics import apply_topics
 from tests.waiting import until
@@ -89,7 +90,8 @@ async def serve(settings: AlertsSettings, *, mails: bool = True) -> Running:
     runtime = await Runtime.open(alerts_service(settings.rules), settings)
     await begin_at_end(runtime)
     app = build(runtime, settings.rules)
-    task = asyncio.create_task(runtime.run(app, couriers(runtime, settings) if mails else []))
+    workers: list[Worker] = [*(couriers(runtime, settings) if mails else ()), Rater(runtime, settings.rules)]
+    task = asyncio.create_task(runtime.run(app, workers))
     await until(lambda: task.done() or (runtime.intake is not None and runtime.intake.next), "partitions")
     if task.done():
         task.result()

@@ -10,13 +10,19 @@ from zoneinfo import ZoneInfo
 from contracts.envelope import Event
 from contracts.events import sales, trade
 from contracts.events.lifecycle import LimitChanged, OwnerChanged
+from contracts.events.settings import RatePublished
 from contracts.money import Amount, Money
 from contracts.payload import Payload
+from services.alerts.folds.rates import COMPANY
 from services.alerts.handlers import alerts_service
+from services.alerts.model.abroad import to_bring
+from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
+from services.alerts.model.quotes import current
 from services.alerts.model.rules.receivable_over_limit import RULE, Params
+from services.alerts.rating import brought
 from services.alerts.rules import Rules
-from services.alerts.store import ALERTS, NOTIFICATIONS
+from services.alerts.store import ACCOUNTS, ALERTS, NOTIFICATIONS, RATES, KnownRates
 from tests.desk import TestDesk
 
 CUSTOMER = "C-1"
@@ -57,6 +63,10 @@ class Credit:
         """Until noon of a day."""
         self.desk.advance(self.noon(after))
 
+    def wait_a_second(self) -> None:
+        """So that what is said next is said later."""
+        self.desk.advance(self.desk.now + timedelta(seconds=1))
+
     def limit(self, amount: str | None, *, on: int = 0, currency: str = "CNY", company: str | None = None) -> str:
         """A limit from a day on; None: not checked."""
         money = None if amount is None else Money.of(amount, currency)
@@ -82,9 +92,33 @@ class Credit:
         )
         return self.tell(paid, look=look)
 
-    def order(self, number: str, total: str) -> str:
+    def order(self, number: str, total: str, currency: str = "CNY") -> str:
         """An order of today."""
-        return self.tell(sales.OrderPlaced(order_id=number, ordered_on=DAY, total=Money.of(total, "CNY")))
+        return self.tell(sales.OrderPlaced(order_id=number, ordered_on=DAY, total=Money.of(total, currency)))
+
+    def rate(self, currency: str, rate: str, *, on: int = 0, base: str = "CNY", bring: bool = True) -> str:
+        """A rate is published for a day, and brought to whoever wants it. Returns its ref."""
+        self.count += 1
+        data = RatePublished(currency=currency, base=base, rate=Decimal(rate), on=self.day(on))
+        name, now = f"r{self.count}", self.desk.now
+        self.desk.take(Event(id=name, source="erp", type=data.TYPE, subject=COMPANY, time=now, data=data))
+        if bring:
+            self.bring()
+        return f"erp:{name}"
+
+    def bring(self) -> bool:
+        """What the worker of rating.py does: bring the customer the rates he wants. Returns whether there was any."""
+        table = current((self.desk.value(RATES, COMPANY) or KnownRates()).quotes, self.rules.day(self.desk.now))
+        new = to_bring(self.account, table)
+        if new:
+            self.desk.take(brought(CUSTOMER, new, self.desk.now))
+            self.desk.advance(self.desk.now + timedelta(seconds=1))
+        return bool(new)
+
+    @property
+    def account(self) -> Account:
+        """His account."""
+        return self.desk.value(ACCOUNTS, CUSTOMER) or Account()
 
     @property
     def alerts(self) -> list[Alert]:

@@ -84,7 +84,7 @@ async def test_none_set_is_not_checked_and_zero_is_no_credit(one: House) -> None
     customer = await one.customer()
     await invoice(one, customer, "A", "1.00")
     assert (await get(one, f"/customers/{customer}/credit"))["limits"] == [
-        {"state": "not_checked", "not_counted": [], "coming": []}
+        {"state": "not_checked", "converted": [], "not_counted": [], "coming": []}
     ]
     await limit(one, customer, "0.00")
     (shown,) = (await get(one, f"/customers/{customer}/credit"))["limits"]

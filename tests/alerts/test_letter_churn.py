@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from contracts.events.sales import OrderClosed, OrderPlaced
-from services.alerts.channels.render import EventBehind, day, percent
-from services.alerts.channels.render_churn import ChurnMail, brief_churn, pictures, render_churn
+from contracts.money import Money
+from services.alerts.channels.render import EventBehind, day, money, percent
+from services.alerts.channels.render_churn import ChurnMail, brief_churn, pictures, render_churn, said_signals
 from services.alerts.channels.words import LANGUAGES, Language, say, say_number
 from services.alerts.model.account import Account
 from services.alerts.model.facts import FactKey
@@ -27,7 +28,15 @@ from tests.alerts.cadence.test_cadence_told import REGULAR
 from tests.alerts.cadence.test_churn_risk_alerts import LOST, SELDOM, STEP, ends, known
 from tests.alerts.letterkit import BUYING, HEADING, HOSTILE, ROLES, numbers, seen
 
-ALL_SIGNALS = (Signal("stop"), Signal("longest_gap", 31), Signal("cancelled_orders", 2), Signal("returns", 1))
+ALL_SIGNALS = (
+    Signal("stop", 40, date(2026, 4, 11), usual="24.5"),
+    Signal("longest_gap", 31, date(2026, 2, 12)),
+    Signal("falling_amounts", 3, date(2026, 3, 2), (Money.of("120.00", "CNY"),), Money.of("900.00", "CNY")),
+    Signal("cancelled_orders", 2, date(2026, 9, 1), (Money.of("70.00", "CNY"), Money.of("30.00", "USD"))),
+    Signal("returns", 1, date(2026, 9, 2), (Money.of("11.00", "CNY"),)),
+    Signal("disputes", 1, date(2026, 9, 3), (Money.of("12.00", "CNY"),)),
+    Signal("overdue", 4, date(2026, 4, 1), (Money.of("1300.00", "CNY"),)),
+)
 COLLEAGUE = Colleague(
     key=FactKey(time=datetime(2024, 1, 1, tzinfo=UTC), source="hr", id="1"),
     name="Ann Lee",
@@ -74,7 +83,9 @@ def test_text_and_html_say_the_same_to_everybody(language: Language, step: bool,
     figures += [percent(Decimal("0.904"), language), percent(Decimal("0.9"), language), "0.13"]
     figures += [say_number(language, "days", 248), *(say_number(language, "rhythm.later", gap) for gap in (31, 18))]
     figures += [day(one, language) for one in (*mail.days, mail.lost_since)]
-    figures += [say(language, f"churn.signal.{one.code}", buying=buying, n=one.n) for one in ALL_SIGNALS]
+    figures += [line.rstrip() for line in said_signals(ALL_SIGNALS, buying, language)]
+    figures += [money(one, language) for signal in ALL_SIGNALS for one in signal.amounts]
+    figures += [day(signal.day, language) for signal in ALL_SIGNALS if signal.day is not None]
     figures += [say(language, "churn.todo.offer", buying=buying), say(language, "owner")]
     for figure in figures:
         assert figure in text
@@ -134,16 +145,21 @@ def test_the_letter_has_the_days_and_the_signals_of_the_half_year_before() -> No
     mail = lost(one, LOST)
     assert (mail.step, mail.last_purchase, mail.lost_since) == (False, numbered(50), numbered(LOST))
     assert mail.days == (numbered(0), numbered(20), numbered(50))
-    within = LOST - 59 <= 182
     assert mail.signals == (
-        Signal("longest_gap", 30), *((Signal("cancelled_orders", 1), Signal("returns", 1)) if within else ()),
-    )  # fmt: skip
+        Signal("longest_gap", 30, numbered(50)),
+        Signal("cancelled_orders", 1, numbered(58), (yuan(50),)),
+        Signal("returns", 1, numbered(59), (yuan(10),)),
+    )
     assert mail.silent_days == LOST - 50
 
 
 def test_a_step_up_is_told_by_the_same_letter_with_the_slowing_among_the_signals() -> None:
-    mail = lost(known(gaps=REGULAR), STEP)
-    assert (mail.step, mail.signals) == (True, (Signal("stop"), Signal("longest_gap", 10)))
+    one = known(gaps=REGULAR)
+    mail = lost(one, STEP)
+    raised = one.alerts[0].opened_on
+    silent = (raised - mail.last_purchase).days
+    assert (mail.step, mail.signals) == (True, (Signal("stop", silent, raised, usual="10.0"), mail.signals[1]))
+    assert mail.signals[1][:2] == ("longest_gap", 10)
     assert mail.lost_since == numbered(STEP)
     assert "This is no new alert but a step up" in render_churn(mail)[1]
 

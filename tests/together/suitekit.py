@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,7 +121,7 @@ class Suite:
         """Wait until everybody has taken what was said, and nothing is left to be said or folded again."""
         for _ in range(2):  # what one says the other still has to take
             for name in ("profiles", "alerts", "profiles"):
-                await until(lambda name=name: self._rests(name), f"{name} to come to rest", deadline_s=PATIENCE_S)
+                await until(partial(self._rests, name), f"{name} to come to rest", deadline_s=PATIENCE_S)
 
     async def _rests(self, name: str) -> bool:
         process = self.processes[name]

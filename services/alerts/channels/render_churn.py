@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from services.alerts.channels.mail import Picture, one_line
-from services.alerts.channels.render import day, percent, templated
+from services.alerts.channels.render import day, money, percent, templated
 from services.alerts.channels.render_rhythm import RhythmHeading, drawn, picture_says, shown
 from services.alerts.channels.words import Language, say
 from services.alerts.model.signals import Signal
@@ -67,8 +67,20 @@ def pictures(mail: ChurnMail) -> tuple[Picture, ...]:
 
 
 def said_signals(signals: Iterable[Signal], buying: str, language: Language) -> list[str]:
-    """The signals in words."""
-    return [say(language, f"churn.signal.{one.code}", buying=buying, n=one.n) for one in signals]
+    """The signals in words, with their figures and days."""
+    return [
+        say(
+            language,
+            f"churn.signal.{one.code}",
+            buying=buying,
+            n=one.n,
+            day=day(one.day, language) if one.day is not None else "-",
+            amounts=say(language, "comma").join(money(amount, language) for amount in one.amounts),
+            before=money(one.before, language) if one.before is not None else "-",
+            usual=one.usual,
+        )
+        for one in signals
+    ]
 
 
 def chance(buying: str, p_none: Decimal, expected: str, horizon_days: int, language: Language) -> str:

@@ -10,8 +10,9 @@ import msgspec
 
 from contracts.money import Money
 from services.alerts.channels.mail import one_line
-from services.alerts.channels.render import EventBehind, Heading, Line, money, percent, templated, with_books
+from services.alerts.channels.render import EventBehind, Heading, Line, day, money, percent, templated, with_books
 from services.alerts.channels.words import Language, say
+from services.alerts.model.quotes import Counted, rate_text
 
 Kind = Literal["near", "over", "none"]
 LARGEST_SHOWN: Final = 5
@@ -30,7 +31,7 @@ class LimitMail(Heading, frozen=True, kw_only=True):
     """The figures of a receivable_over_limit alert; `as_of` is the company's day they hold for.
 
     `utilisation` and `notice` are shares of the limit, 1 being all of it; `utilisation` is None under a limit of zero.
-    `exposure` includes `orders`. `largest` are the largest open invoices, the largest first.
+    `exposure` includes `orders` and what `converted` is worth. `largest` are the largest open invoices, in that order.
     """
 
     company: str = ""
@@ -39,6 +40,7 @@ class LimitMail(Heading, frozen=True, kw_only=True):
     exposure: Money
     utilisation: Decimal | None = None
     orders: Money | None = None
+    converted: tuple[Counted, ...] = ()
     not_counted: tuple[Money, ...] = ()
     as_of: date
     stage: int
@@ -51,6 +53,11 @@ class LimitMail(Heading, frozen=True, kw_only=True):
     def kind(self) -> Kind:
         """In which of three ways it is said."""
         return kind_of(self.limit.amount, self.stage)
+
+    @property
+    def rates(self) -> list[str]:
+        """What counts of other currencies, and by which rates, in sentences."""
+        return [converted_says(one, self.language) for one in self.converted]
 
 
 def kind_of(limit: Decimal, stage: int) -> Kind:
@@ -65,6 +72,24 @@ def lead(
 ) -> str:
     """What has happened, in a sentence."""
     return _said(language, f"limit.lead.{kind}", customer, limit, exposure, utilisation)
+
+
+def converted_says(one: Counted, language: Language) -> str:
+    """What money of another currency counts for, and by which rates of which days, in a sentence."""
+    rates = [
+        say(
+            language,
+            "limit.rate",
+            currency=by.currency,
+            base=by.base,
+            rate=rate_text(by.rate),
+            date=day(by.on, language),
+        )
+        for by in one.quotes
+    ]
+    worth = money(one.worth, language)
+    by = say(language, "comma").join(rates)
+    return say(language, "limit.converted_says", amount=money(one.amount, language), worth=worth, rates=by)
 
 
 def brief_limit(mail: LimitMail) -> tuple[str, str]:

@@ -29,19 +29,37 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "churn.last": {"zh-CN": "最后一次{buying}", "en": "Last {buying}"},
     "churn.signals": {"zh-CN": "流失征兆", "en": "Signals"},
     "churn.signal.stop": {
-        "zh-CN": "与自身节奏相比，{buying}可能已停止",
-        "en": "By its own rhythm, {buying}s may have stopped",
+        "zh-CN": "自身节奏约 {usual} 天一次，至 {day} 已沉默 {n} 天，{buying}可能已停止",
+        "en": "With a usual gap of {usual} days, {buying}s may have stopped: {n} days of silence by {day}",
     },
     "churn.signal.slowdown": {
-        "zh-CN": "与自身节奏相比，{buying}已经放缓",
-        "en": "By its own rhythm, {buying}s came later and later",
+        "zh-CN": "自身节奏约 {usual} 天一次，{buying}已经放缓，至 {day} 又沉默 {n} 天",
+        "en": "With a usual gap of {usual} days, {buying}s came later and later: {n} days of silence by {day}",
     },
     "churn.signal.longest_gap": {
-        "zh-CN": "此前几次{buying}之间，最长间隔为 {n} 天",
-        "en": "The longest of the latest gaps between {buying}s was {n} days",
+        "zh-CN": "此前几次{buying}之间，最长间隔为 {n} 天（至 {day}）",
+        "en": "The longest of the latest gaps between {buying}s was {n} days, up to {day}",
     },
-    "churn.signal.cancelled_orders": {"zh-CN": "半年内取消订单 {n} 份", "en": "Orders cancelled in half a year: {n}"},
-    "churn.signal.returns": {"zh-CN": "半年内退货 {n} 次", "en": "Returns in half a year: {n}"},
+    "churn.signal.falling_amounts": {
+        "zh-CN": "最近 {n} 个{buying}日（至 {day}）平均金额 {amounts}，此前平均 {before}",
+        "en": "Days with {buying}s, the latest {n} up to {day}, came to {amounts} on average, to {before} before",
+    },
+    "churn.signal.cancelled_orders": {
+        "zh-CN": "取消订单 {n} 份，共 {amounts}，最近一次 {day}",
+        "en": "Orders cancelled: {n}, {amounts}, the last on {day}",
+    },
+    "churn.signal.returns": {
+        "zh-CN": "退货 {n} 次，共 {amounts}，最近一次 {day}",
+        "en": "Returns: {n}, {amounts}, the last on {day}",
+    },
+    "churn.signal.disputes": {
+        "zh-CN": "有异议的发票 {n} 张，共 {amounts}，最近一次 {day}",
+        "en": "Invoices disputed: {n}, {amounts}, the last on {day}",
+    },
+    "churn.signal.overdue": {
+        "zh-CN": "逾期未付的发票 {n} 张，共 {amounts}，最早到期日 {day}",
+        "en": "Invoices overdue: {n}, {amounts}, the oldest due on {day}",
+    },
     "churn.todo.visit": {
         "zh-CN": "请当面或电话回访，了解原因：产品或服务缺陷、价格、没有特色、新产品吸引或习惯改变，并记入预警。",
         "en": "Visit or call, find out the reason (product or service, price, nothing special about us, novelty or "

@@ -59,6 +59,15 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "limit.utilisation": {"zh-CN": "使用率", "en": "Used"},
     "limit.orders": {"zh-CN": "其中未结订单", "en": "Open orders in it"},
     "limit.orders_in_it": {"zh-CN": "其中未结订单 {orders}。", "en": "{orders} of it is on order."},
+    "limit.converted": {"zh-CN": "外币折算", "en": "In other currencies"},
+    "limit.converted_says": {
+        "zh-CN": "{amount} 折合 {worth} 计入（{rates}）。",
+        "en": "{amount} counts as {worth} ({rates}).",
+    },
+    "limit.rate": {
+        "zh-CN": "1 {currency} = {rate} {base}，{date}汇率",
+        "en": "1 {currency} = {rate} {base}, the rate of {date}",
+    },
     "limit.not_counted": {"zh-CN": "未计入（无汇率）", "en": "Not counted (no rate)"},
     "limit.not_counted_says": {
         "zh-CN": "{amounts} 因没有汇率未计入。",
@@ -101,9 +110,12 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "limit.reason.order_closed": {"zh-CN": "订单结清", "en": "a closed order"},
     "limit.reason.limit_raised": {"zh-CN": "额度调整", "en": "another limit"},
     "limit.reason.limit_lifted": {"zh-CN": "不再检查额度", "en": "the limit is no longer checked"},
+    "limit.reason.rate_changed": {"zh-CN": "汇率变动", "en": "another exchange rate"},
     "limit.reason.regrouped": {"zh-CN": "客户账户合并或拆分", "en": "accounts were merged or parted"},
     "limit.reason.within_limit": {"zh-CN": "外欠款减少", "en": "less is owed"},
     "event.limit.changed": {"zh-CN": "信用额度变更", "en": "credit limit changed"},
+    "event.rate.applied": {"zh-CN": "采用新汇率", "en": "exchange rate applied"},
+    "event.rate.published": {"zh-CN": "汇率发布", "en": "exchange rate published"},
     "event.invoice.cancelled": {"zh-CN": "发票作废", "en": "invoice cancelled"},
     "event.order.placed": {"zh-CN": "下单", "en": "order placed"},
     "event.order.changed": {"zh-CN": "订单变更", "en": "order changed"},

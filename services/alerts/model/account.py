@@ -9,6 +9,7 @@ import msgspec
 from services.alerts.model.balance import Stated
 from services.alerts.model.credit import Granted, Sum, settled
 from services.alerts.model.facts import FactKey
+from services.alerts.model.quotes import Quote, Wanted, current
 
 
 class Owned(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -32,6 +33,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     """A customer account. Histories are sorted by day and fact, so that a late fact about an earlier day finds its
     place. `owed` and `ordered` are running sums over his documents (see model/credit.py), `stated` is what the books
     say he owes beside what we have (model/balance.py). `cutover` is the day of cut-over of the last load of his past.
+    `wants`: money of another currency than that of a limit it is held against, `rates` what it is worth there, and
+    `unrated` the pairs such as USD/CNY for which there is no rate here (model/abroad.py).
     """
 
     name: str = ""
@@ -45,6 +48,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     ordered: tuple[Sum, ...] = ()
     stated: tuple[Stated, ...] = ()
     cutover: date | None = None
+    wants: tuple[Wanted, ...] = ()
+    rates: tuple[Quote, ...] = ()
+    unrated: tuple[str, ...] = ()
 
 
 def with_owner(account: Account, owned: Owned) -> Account:
@@ -118,4 +124,9 @@ def settled_on(account: Account, day: date) -> Account:
     """The account with its sums in their one form on a day: two that hold the same facts are then equal, whenever
     their last change came.
     """
-    return msgspec.structs.replace(account, owed=settled(account.owed, day), ordered=settled(account.ordered, day))
+    return msgspec.structs.replace(
+        account,
+        owed=settled(account.owed, day),
+        ordered=settled(account.ordered, day),
+        rates=current(account.rates, day),
+    )

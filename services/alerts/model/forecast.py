@@ -70,6 +70,7 @@ def of_limit(account: Account, company: str, params: CreditParams, span: Span, h
     days = {limit.valid_from for limit in account.limits if limit.company == company}
     for sums in (account.owed, account.ordered if params.orders else ()):
         days |= {ahead.on for one in sums if company in ("", one.company) for ahead in one.ahead}
+    days |= {one.on for one in account.rates}
     for day in sorted(day for day in days if day in span):
         weighed = receivable_over_limit.weigh(account, granted_on(account.limits, company, day), day, params)
         if weighed is not None and weighed.stage > held:

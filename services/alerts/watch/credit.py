@@ -10,12 +10,13 @@ import msgspec
 from contracts.envelope import Event
 from contracts.events import sales, trade
 from services.alerts.model import alert as alerts
+from services.alerts.model.abroad import looked_over
 from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert, Change, alert_id
 from services.alerts.model.credit import Moves, granted_on, next_move, shifted
 from services.alerts.model.episode import Episode
 from services.alerts.model.rules import receivable_over_limit as over_limit
-from services.alerts.model.rules.receivable_over_limit import CALENDAR, RULE, WITHIN, Fact, Standing
+from services.alerts.model.rules.receivable_over_limit import CALENDAR, RATE_CHANGED, RULE, WITHIN, Fact, Standing
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, ALERTS, CREDIT, Credit
 from services.alerts.watch.life import follow, keep, told
@@ -59,6 +60,10 @@ def judge(desk: Desk, rules: Rules, fact: Fact) -> None:
     account = desk.get(ACCOUNTS)
     if account is None or not account.limits:
         return
+    counted = looked_over(account, rules.credit.orders, rules.day(desk.now), past=fact.past)
+    if counted is not account:
+        keep(desk, rules, counted)
+    account = counted
     for company in sorted({limit.company for limit in account.limits if limit.amount is not None}):
         _lay(desk, rules, account, company, fact)
 
@@ -74,6 +79,8 @@ def _lay(desk: Desk, rules: Rules, account: Account, company: str, fact: Fact, *
     key, today = over_limit.cause(company), rules.day(desk.now)
     if not fact.ref and account.cutover is not None and today < account.cutover:
         fact = fact._replace(past=True)
+    if not fact.ref and desk.now == rules.midnight(today) and (begun := _begun(account, today)):
+        fact = fact._replace(ref=begun, outcome=RATE_CHANGED)
     stored = desk.stored(CREDIT, key)
     held: Credit = stored.value or Credit(company=company)
     limit = granted_on(account.limits, company, today)
@@ -94,6 +101,13 @@ def _lay(desk: Desk, rules: Rules, account: Account, company: str, fact: Fact, *
     now = Credit(company=company, standing=standing)
     if stored.value is not None or standing is not None or moment is not None:
         _put(desk, key, now, moment)
+
+
+def _begun(account: Account, today: date) -> str:
+    """The rate that was published ahead and holds from today on; of a limit that does so too the calendar speaks."""
+    if any(limit.valid_from == today for limit in account.limits):
+        return ""
+    return next((one.key.ref for one in account.rates if one.on == today), "")
 
 
 def _put(desk: Desk, key: str, now: Credit, moment: datetime | None) -> None:
@@ -127,4 +141,5 @@ def _next(rules: Rules, account: Account, company: str, today: date) -> datetime
     for sums in (account.owed, account.ordered if rules.credit.orders else ()):
         day = next_move(sums, company, today)
         days += [day] if day is not None else []
+    days += [one.on for one in account.rates if one.on > today]
     return rules.midnight(min(days)) if days else None

@@ -8,6 +8,8 @@ from datetime import date
 import pytest
 
 from contracts.events.profiles import ProfileChanged
+from contracts.events.trade import InvoiceDisputed, InvoiceIssued
+from contracts.money import Money
 from services.alerts.model.account import Account
 from services.alerts.model.activity.silence import Dated
 from services.alerts.model.facts import FactKey
@@ -42,6 +44,7 @@ async def test_who_is_likely_lost_has_one_alert_that_says_why(
     profile = ProfileChanged(revision=2, kind="organisation", name="示例商行", external_role="intermediary")
     await one.tell(profile, customer)
     await buys(one, customer, ago)
+    await _disputes(one, customer, ago[-1] + 5)
     await tick(one)
     card = await rhythm_of(one.runtime.db, customer)
     (name,) = card.alerts
@@ -62,10 +65,27 @@ async def test_who_is_likely_lost_has_one_alert_that_says_why(
     said = " ".join(why["sentences"]["why"])
     assert "今后 91 天内不再进货的概率为" in said and "流失征兆：" in said
     assert ("进货可能已停止" in said) is step
+    codes = {signal["code"]: signal for signal in why["signals"]}
+    assert list(codes) == [*(["stop"] if step else []), "longest_gap", "disputes"]
+    stated = one.ago(ago[-1] + 5)
+    assert codes["disputes"] == {
+        "code": "disputes",
+        "n": 1,
+        "day": stated.isoformat(),
+        "amounts": [{"amount": "250.00", "currency": "CNY"}],
+    }
+    assert f"有异议的发票 1 张，共 ¥250.00，最近一次 {stated.year}年{stated.month}月{stated.day}日" in said
     assert "请当面或电话回访" in why["sentences"]["todo"][0]
     assert "chance of no order in the next 91 days" in " ".join(english["why"]["sentences"]["why"])
     assert len(why["events"]) == (5 if step else 3)
     await _letter_is_of_a_loss(one, name, step)
+
+
+async def _disputes(one: House, customer: str, ago: int) -> None:
+    """He disputes an invoice that is not due yet."""
+    total, due = Money.of("250.00", "CNY"), one.ago(-30)
+    await one.tell(InvoiceIssued(invoice_id="I", issued_on=one.ago(ago + 5), due_on=due, total=total), customer)
+    await one.tell(InvoiceDisputed(invoice_id="I", disputed=True, stated_on=one.ago(ago)), customer)
 
 
 async def _letter_is_of_a_loss(one: House, name: str, step: bool) -> None:
@@ -78,6 +98,7 @@ async def _letter_is_of_a_loss(one: House, name: str, step: bool) -> None:
     title, text, _ = write(owned.alert, account, colleague, one.settings).render()
     assert title.startswith("客户流失预警：示例商行，已 ")
     assert ("升级" in text) is step and "rapport" not in title
+    assert "有异议的发票 1 张，共 ¥250.00" in text
     assert text.count("erp") + text.count("shop") >= 3
 
 

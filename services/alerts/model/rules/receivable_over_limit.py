@@ -26,11 +26,12 @@ from services.alerts.model.account import Account
 from services.alerts.model.credit import Granted, net_on
 from services.alerts.model.episode import Episode
 from services.alerts.model.exchange import convert, ratio
-from services.alerts.model.rates import NO_RATES, RateMissing, Rates
+from services.alerts.model.quotes import Converted, Quote, conversion, converted_text
 
 RULE: Final = "receivable_over_limit"
 NEAR, OVER = 1, 2
 WITHIN: Final = "within_limit"
+RATE_CHANGED: Final = "rate_changed"
 _ZERO: Final = Decimal(0)
 _PLACES: Final = Decimal("0.0001")
 _SETTING: Final = ("limit", "currency", "company")
@@ -59,7 +60,8 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A customer against a limit, all in `currency`, the limit's.
 
     `exposure` includes `orders`, what is on order as far as it counts. `utilisation` is exposure / limit to four
-    places, None for a limit of 0. `not_counted` is money of other currencies for which there is no rate.
+    places, None for a limit of 0. `converted` is money of other currencies, as it counts by dated rates; `not_counted`
+    is such money without a rate.
     """
 
     limit: Decimal
@@ -68,6 +70,7 @@ class Weighed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     orders: Decimal
     utilisation: Decimal | None
     stage: int
+    converted: tuple[Converted, ...] = ()
     not_counted: tuple[Money, ...] = ()
 
 
@@ -107,26 +110,42 @@ class Judged(NamedTuple):
     episode: Episode | None
 
 
-def weigh(
-    account: Account, limit: Granted | None, day: date, params: Params, rates: Rates = NO_RATES
-) -> Weighed | None:
+class _Till:
+    """Adds up money in a limit's currency by the rates of a day. What has none lies beside."""
+
+    def __init__(self, quotes: tuple[Quote, ...], into: str, day: date) -> None:
+        self.quotes, self.into, self.day = quotes, into, day
+        self.converted: dict[str, Converted] = {}
+        self.missing: dict[str, Decimal] = {}
+
+    def worth(self, amounts: Mapping[str, Decimal]) -> Decimal:
+        """What the amounts come to."""
+        return sum((self._one(currency, amount) for currency, amount in amounts.items()), _ZERO)
+
+    def _one(self, currency: str, amount: Decimal) -> Decimal:
+        if currency == self.into:
+            return amount
+        by = conversion(self.quotes, currency, self.into, self.day)
+        if by is None:
+            self.missing[currency] = self.missing.get(currency, _ZERO) + amount
+            return _ZERO
+        worth = convert(amount, by.rate, self.into)
+        one, before = Money(amount, currency), self.converted.get(currency)
+        there = Money(worth, self.into)
+        if before is not None:
+            one, there = before.amount + one, before.worth + there
+        self.converted[currency] = Converted(amount=one, worth=there, quotes=by.quotes)
+        return worth
+
+
+def weigh(account: Account, limit: Granted | None, day: date, params: Params) -> Weighed | None:
     """The customer against a limit at the end of a day; None where it is not checked."""
     if limit is None or limit.amount is None:
         return None
-    missing: dict[str, Decimal] = {}
-
-    def worth(amounts: Mapping[str, Decimal]) -> Decimal:
-        total = _ZERO
-        for currency, amount in amounts.items():
-            try:
-                total += convert(amount, rates.between(currency, limit.currency, day), limit.currency)
-            except RateMissing:
-                missing[currency] = missing.get(currency, _ZERO) + amount
-        return total
-
-    owed = worth(net_on(account.owed, limit.company, day))
-    orders = worth(net_on(account.ordered, limit.company, day)) if params.orders else _ZERO
-    exposure = owed + orders
+    till = _Till(account.rates, limit.currency, day)
+    owed = till.worth(net_on(account.owed, limit.company, day))
+    orders = till.worth(net_on(account.ordered, limit.company, day)) if params.orders else _ZERO
+    exposure, missing = owed + orders, till.missing
     return Weighed(
         limit=limit.amount,
         currency=limit.currency,
@@ -134,6 +153,7 @@ def weigh(
         orders=orders,
         utilisation=utilisation(exposure, limit.amount),
         stage=stage(exposure, limit.amount, params),
+        converted=tuple(till.converted[currency] for currency in sorted(till.converted)),
         not_counted=tuple(Money(missing[currency], currency) for currency in sorted(missing)),
     )
 
@@ -208,6 +228,8 @@ def figures(company: str, weighed: Weighed | None) -> dict[str, str]:
         said["company"] = company
     if weighed.orders:
         said["orders"] = amount_text(weighed.orders, weighed.currency)
+    if weighed.converted:
+        said["converted"] = ", ".join(map(converted_text, weighed.converted))
     if weighed.not_counted:
         said["not_counted"] = ", ".join(map(money_text, weighed.not_counted))
     return said

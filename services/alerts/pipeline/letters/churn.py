@@ -15,7 +15,7 @@ from services.alerts.model.rules import churn_risk
 from services.alerts.model.signals import Trade, of_churn, signals
 from services.alerts.model.staff import Colleague
 from services.alerts.pipeline.letters.parts import Content, Withheld, Write, heading, named, rows_behind
-from services.alerts.reads import trade_of
+from services.alerts.reads_signals import trade_of
 from services.alerts.settings import AlertsSettings
 from services.chassis.mongo import Database, Doc
 
@@ -25,15 +25,15 @@ async def read(db: Database, alerts: Sequence[Alert]) -> Write:
     alerts.
     """
     trade, events = await asyncio.gather(
-        trade_of(db, sorted({alert.subject for alert in alerts})), rows_behind(db, alerts)
+        trade_of(db, [alert for alert in alerts if of_churn(alert)]), rows_behind(db, alerts)
     )
 
     def write(alert: Alert, account: Account, colleague: Colleague, settings: AlertsSettings) -> Content:
+        if not of_churn(alert):
+            raise Withheld("already_over")
         done = trade.get(alert.subject)
         if done is None:
             raise Withheld("erased")
-        if not of_churn(alert):
-            raise Withheld("already_over")
         said = letter(alert, done, account, colleague, settings, events)
         return Content.of(said, partial(brief_churn, said), partial(render_churn, said), partial(pictures, said))
 

@@ -21,6 +21,7 @@ from services.alerts.model.account import Account
 from services.alerts.model.alert import Alert
 from services.alerts.model.credit import granted_on
 from services.alerts.model.open_item import OpenItem, days_past_due, open_on
+from services.alerts.model.quotes import counted_in
 from services.alerts.model.staff import Colleague
 from services.alerts.pipeline.letters.parts import (
     Content,
@@ -79,6 +80,7 @@ def letter(
         exposure=Money(Decimal(figures["exposure"]), currency),
         utilisation=Decimal(used) if used is not None else None,
         orders=Money(Decimal(orders), currency) if orders is not None else None,
+        converted=tuple(counted_in(figures.get("converted", ""))),
         not_counted=tuple(not_counted(figures)),
         as_of=as_of,
         stage=alert.stage,
