@@ -290,8 +290,7 @@ def conflict(dead: Dead, because: str, now: datetime) -> Dead:
     if event is None:
         return dead
     record = encode(event)
-    topic = topic_of(event.type)
-    origin = Origin(topic, 0, 0, record.key, record.value, tuple(record.headers))
+    origin = Origin(topic_of(event.type), 0, 0, record.key, record.value, tuple(record.headers))
     by = hashlib.sha256(because.encode()).hexdigest()[:12]  # tied again, it is a letter again
     said = f"Another account of the same customer says it otherwise, and that holds. {dead.message}"
     return replace(dead, id=f"{dead.id}#tie-{by}", reason=TIE_CONFLICT, message=said[:MESSAGE], at=now, origin=origin)

@@ -43,9 +43,7 @@ async def begun(suite: Suite) -> tuple[list[str], list[list[str]]]:
     for customer in (known, owing, account):
         await suite.invoice(customer)
     await suite.settled()
-    await until(
-        lambda: raised(suite, [known, owing, account]), "the alerts about their invoices", deadline_s=PATIENCE_S
-    )
+    await until(lambda: raised(suite, [known, owing, account]), "alerts about their invoices", deadline_s=PATIENCE_S)
     return [known, nobody, owing, account], [row(known, local), row(nobody), row(owing)]
 
 
