@@ -12,8 +12,15 @@ from contracts.envelope import Event
 from contracts.events import alerts, trade
 from contracts.events.settings import RatePublished
 from contracts.money import Money
+from services.alerts.channels.render import day, money
+from services.alerts.channels.render_over_limit import brief_limit, render_limit
+from services.alerts.channels.words import LANGUAGES, Language
 from services.alerts.folds.rates import COMPANY
+from services.alerts.model.facts import FactKey
 from services.alerts.model.quotes import counted_in
+from services.alerts.model.staff import Colleague
+from services.alerts.pipeline.letters.over_limit import letter
+from services.alerts.settings import AlertsSettings
 from services.alerts.store import ACCOUNTS, CREDIT, RATES, KnownRates
 from tests.alerts.creditkit import CUSTOMER, SHANGHAI, Credit
 from tests.desk import payloads
@@ -250,6 +257,20 @@ def test_a_refold_finds_the_same_alerts_by_the_same_rates_of_the_time() -> None:
     assert (again.said, again.changed) == ([], {})
 
 
+def test_a_fact_that_lay_unread_while_rates_of_later_days_came_is_judged_by_these() -> None:
+    one = owing("15.00")
+    one.rate("USD", "7")
+    one.wait(2)
+    one.rate("USD", "7.5", on=2)
+    one.desk.now = one.noon(1)  # appended then, read only now
+    one.invoice("I2", "1.00", currency="USD")
+    one.wait(3)
+    assert one.state == "2 warning", "the rate of its own day is gone; without any the money would not count"
+    assert (one.account.unrated, one.account.rated_on) == ((), one.day(2))
+    again = one.desk.refold(ACCOUNTS, CUSTOMER)
+    assert (again.said, again.changed) == ([], {})
+
+
 def test_what_was_loaded_of_the_past_is_told_to_nobody_because_its_rate_came_a_moment_later() -> None:
     one = Credit()
     one.limit("100.00")
@@ -265,6 +286,41 @@ def test_what_was_loaded_of_the_past_is_told_to_nobody_because_its_rate_came_a_m
     assert [(said.reason, said.recipient) for said in payloads(one.desk.said, alerts.NotificationSuppressed)] == [
         ("history", "staff/1")
     ]
+
+
+def test_accounts_that_come_together_are_judged_by_the_rates_of_both_and_part_as_they_were() -> None:
+    one = owing("12.00")
+    one.rate("USD", "7")
+    beside = trade.InvoiceIssued(
+        invoice_id="J1", issued_on=one.day(0), due_on=one.day(300), total=Money.of("2.00", "EUR")
+    )
+    other = Event(id="j", source="erp", type=beside.TYPE, subject="C-2", time=one.desk.now, data=beside)
+    one.desk.take(other)
+    before = one.account, one.state
+    one.desk.regroup(ACCOUNTS, {CUSTOMER: CUSTOMER, "C-2": CUSTOMER})
+    assert one.account.unrated == ("EUR/CNY",)
+    one.rate("EUR", "9")
+    assert one.state == "2 warning"
+    assert one.only.figures["exposure"] == "102.00"
+    again = one.desk.refold(ACCOUNTS, CUSTOMER)
+    assert (again.said, again.changed) == ([], {})
+    one.desk.regroup(ACCOUNTS, {CUSTOMER: CUSTOMER, "C-2": "C-2"})
+    one.desk.advance(one.desk.now + timedelta(seconds=1))
+    assert (one.account, one.state) == before
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_way_of_saying_it_names_the_rate_and_its_day(language: Language) -> None:
+    one = owing("15.00")
+    one.rate("USD", "7.1042", on=-1)
+    colleague = Colleague(
+        key=FactKey(time=one.desk.now, source="hr", id="1"), name="Ann", mail="a@company.example", language=language
+    )
+    mail = letter(one.only, (), one.account, colleague, AlertsSettings(), {})
+    day_said = day(one.day(-1), language)
+    for said in (*render_limit(mail)[1:], brief_limit(mail)[1]):
+        assert "1 USD = 7.1042 CNY" in said and day_said in said
+        assert money(Money.of("106.56", "CNY"), language) in said
 
 
 def test_rates_of_no_single_company_are_refused_in_words() -> None:

@@ -94,7 +94,9 @@ def converted_says(one: Counted, language: Language) -> str:
 
 def brief_limit(mail: LimitMail) -> tuple[str, str]:
     """(title, text) where there is room for a few lines only."""
-    return _subject(mail), "\n".join((_lead(mail), say(mail.language, f"limit.urge.{mail.kind}"), *mail.books))
+    return _subject(mail), "\n".join(
+        (_lead(mail), say(mail.language, f"limit.urge.{mail.kind}"), *mail.rates, *mail.books)
+    )
 
 
 def render_limit(mail: LimitMail) -> tuple[str, str, str]:

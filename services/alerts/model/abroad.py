@@ -21,6 +21,8 @@ def wanted(account: Account, orders: bool, today: date) -> set[Pair]:
     Money dated ahead is among it, and so are limits to come: what they need is there when they begin.
     """
     sums = (*account.owed, *account.ordered) if orders else account.owed
+    if len({one.currency for one in sums} | {one.currency for one in account.limits if one.amount is not None}) < 2:
+        return set()  # nearly everybody, at nearly every event
     companies = {limit.company for limit in account.limits}
     limits = [granted_on(account.limits, company, today) for company in sorted(companies)]
     limits += [limit for limit in account.limits if limit.valid_from > today]
@@ -42,16 +44,23 @@ def looked_over(account: Account, orders: bool, today: date, *, past: bool = Fal
         return account
     held = {one.pair: one for one in account.wants}
     wants = tuple(held.get(pair) or Wanted(currency=pair[0], into=pair[1], past=past) for pair in sorted(pairs))
-    rates = useful(current(account.rates, today), pairs)
-    return _kept(account, wants, rates)
+    day = reached(account, today)
+    return _kept(account, wants, useful(current(account.rates, day), pairs), day)
+
+
+def reached(account: Account, day: date) -> date:
+    """The day whose rates hold: no fact that was read late, after rates of later days were brought, goes back behind
+    these, for those they took the place of are gone.
+    """
+    return max(day, account.rated_on or day)
 
 
 def with_rates(account: Account, quotes: Iterable[Quote], today: date) -> Account:
     """The account with these rates, as far as it wants them; the same where they change nothing."""
-    rates = account.rates
+    rates, day = account.rates, reached(account, today)
     for one in quotes:
-        rates = with_quote(rates, one, today)
-    return _kept(account, account.wants, useful(rates, [one.pair for one in account.wants]))
+        rates = with_quote(rates, one, day)
+    return _kept(account, account.wants, useful(rates, [one.pair for one in account.wants]), day)
 
 
 def without(account: Account, table: Sequence[Quote]) -> list[str]:
@@ -59,11 +68,12 @@ def without(account: Account, table: Sequence[Quote]) -> list[str]:
     return [one.name for one in account.wants if not _rated(table, one)]
 
 
-def _kept(account: Account, wants: tuple[Wanted, ...], rates: tuple[Quote, ...]) -> Account:
+def _kept(account: Account, wants: tuple[Wanted, ...], rates: tuple[Quote, ...], day: date) -> Account:
     unrated = tuple(one.name for one in wants if not _rated(rates, one))
-    if (wants, rates, unrated) == (account.wants, account.rates, account.unrated):
+    rated_on = max((one.on for one in rates if one.on <= day), default=None)
+    if (wants, rates, unrated, rated_on) == (account.wants, account.rates, account.unrated, account.rated_on):
         return account
-    return msgspec.structs.replace(account, wants=wants, rates=rates, unrated=unrated)
+    return msgspec.structs.replace(account, wants=wants, rates=rates, unrated=unrated, rated_on=rated_on)
 
 
 def _rated(rates: Iterable[Quote], one: Wanted) -> bool:

@@ -34,7 +34,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     place. `owed` and `ordered` are running sums over his documents (see model/credit.py), `stated` is what the books
     say he owes beside what we have (model/balance.py). `cutover` is the day of cut-over of the last load of his past.
     `wants`: money of another currency than that of a limit it is held against, `rates` what it is worth there, and
-    `unrated` the pairs such as USD/CNY for which there is no rate here (model/abroad.py).
+    `unrated` the pairs such as USD/CNY for which there is no rate here (model/abroad.py); the latest of these that
+    holds is of `rated_on`.
     """
 
     name: str = ""
@@ -51,6 +52,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     wants: tuple[Wanted, ...] = ()
     rates: tuple[Quote, ...] = ()
     unrated: tuple[str, ...] = ()
+    rated_on: date | None = None
 
 
 def with_owner(account: Account, owned: Owned) -> Account:
@@ -129,4 +131,5 @@ def settled_on(account: Account, day: date) -> Account:
         owed=settled(account.owed, day),
         ordered=settled(account.ordered, day),
         rates=current(account.rates, day),
+        rated_on=max((one.on for one in account.rates if one.on <= day), default=None),
     )

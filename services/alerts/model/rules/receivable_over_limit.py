@@ -22,6 +22,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from contracts.money import Money, amount_text
+from services.alerts.model.abroad import reached
 from services.alerts.model.account import Account
 from services.alerts.model.credit import Granted, net_on
 from services.alerts.model.episode import Episode
@@ -142,7 +143,7 @@ def weigh(account: Account, limit: Granted | None, day: date, params: Params) ->
     """The customer against a limit at the end of a day; None where it is not checked."""
     if limit is None or limit.amount is None:
         return None
-    till = _Till(account.rates, limit.currency, day)
+    till = _Till(account.rates, limit.currency, reached(account, day))
     owed = till.worth(net_on(account.owed, limit.company, day))
     orders = till.worth(net_on(account.ordered, limit.company, day)) if params.orders else _ZERO
     exposure, missing = owed + orders, till.missing
