@@ -1,4 +1,4 @@
-"""Dead letters of a service: list, show, replay.
+"""Dead letters of a service: list, show, replay, and those that a tie of accounts makes.
 
 A replay feeds the letter to the service again as a late event. It was never in the inbox, so a letter that is taken
 now is taken once.
@@ -6,18 +6,22 @@ now is taken once.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from contracts.envelope import decode
+from contracts.envelope import decode, encode
 from contracts.refusal import Refused
+from contracts.registry import topic_of
 
 from .apply import Applier
 from .mongo import Database, Doc
 from .outbox import Mended, mended_row
 from .service import Service
-from .work import Origin, event_work
+from .work import MESSAGE, Dead, Origin, event_work
 
+TIE_CONFLICT: Final = "tie_conflict"
 BYTES = ("key", "value")
 
 
@@ -91,3 +95,17 @@ async def replay(applier: Applier, service: Service, letter_id: str, corrected: 
     said = mended_row(Mended(letter_id, event.subject, now), service.name, applier.shards)
     await applier.db["outbox"].replace_one({"_id": said["_id"]}, said, upsert=True)
     await applier.db["dead"].update_one({"_id": letter_id}, {"$set": {"status": "replayed", "replayed_at": now}})
+
+
+def conflict(dead: Dead, because: str, now: datetime) -> Dead:
+    """The letter about a fact that two of a customer's accounts have said in two ways: it was taken when it came, and
+    counts for nothing while they are one.
+    """
+    event = dead.event
+    if event is None:
+        return dead
+    record = encode(event)
+    origin = Origin(topic_of(event.type), 0, 0, record.key, record.value, tuple(record.headers))
+    by = hashlib.sha256(because.encode()).hexdigest()[:12]  # tied again, it is a letter again
+    said = f"Another account of the same customer says it otherwise, and that holds. {dead.message}"
+    return replace(dead, id=f"{dead.id}#tie-{by}", reason=TIE_CONFLICT, message=said[:MESSAGE], at=now, origin=origin)

@@ -9,9 +9,8 @@ meanwhile loads again; and since states are functions of the rows, loosing what 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -20,12 +19,10 @@ import structlog
 from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateMany
 from pymongo.errors import PyMongoError
 
-from contracts.envelope import encode
-from contracts.registry import topic_of
-
 from . import marks
 from .aggregate import Desk, Head, Key, Part, State, Stored
 from .apply import Applier
+from .dead import conflict
 from .errors import duplicate, heals
 from .fold import Folded
 from .mongo import Doc, from_doc, to_doc
@@ -35,10 +32,9 @@ from .refold import changes, copies_of, is_kept, rebuild, say
 from .service import Before, Service
 from .ties import account_of, in_order, roots
 from .transaction import Stale
-from .work import MESSAGE, Dead, Origin, act_work
+from .work import Dead, act_work
 
 LONGEST_PAUSE: Final = 5.0
-TIE_CONFLICT: Final = "tie_conflict"
 log = structlog.get_logger(__name__)
 Roots = Mapping[str, str]
 
@@ -280,20 +276,6 @@ async def _gather_once(applier: Applier, row: Doc, now: datetime) -> None:
     applier.metrics.refolds.labels("tie").inc()
     if conflicts:
         log.warning("tie.conflicts", facts=len(conflicts), next="each is a dead letter with the reason tie_conflict")
-
-
-def conflict(dead: Dead, because: str, now: datetime) -> Dead:
-    """The letter about a fact that two of a customer's accounts have said in two ways: it was taken when it came, and
-    counts for nothing while they are one.
-    """
-    event = dead.event
-    if event is None:
-        return dead
-    record = encode(event)
-    origin = Origin(topic_of(event.type), 0, 0, record.key, record.value, tuple(record.headers))
-    by = hashlib.sha256(because.encode()).hexdigest()[:12]  # tied again, it is a letter again
-    said = f"Another account of the same customer says it otherwise, and that holds. {dead.message}"
-    return replace(dead, id=f"{dead.id}#tie-{by}", reason=TIE_CONFLICT, message=said[:MESSAGE], at=now, origin=origin)
 
 
 async def _erase(applier: Applier, head: Head[Any], accounts: Iterable[str], now: datetime) -> None:
