@@ -28,6 +28,7 @@ ADDRESS = re.compile(r"[^\s<>@,;:\"\\()\[\]\x00-\x1f\x7f]+@[^\s<>@,;:\"\\()\[\]\
 PICTURE_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 ANSWER_LENGTH = 300
 
+TAKEN = frozenset({250, 251})
 CLOSING = 421
 # 552 to MAIL FROM is about this mail's size; every other refusal of the sender is about how we are set up.
 TOO_BIG = 552
@@ -138,16 +139,15 @@ class MailConnection:
     async def _attempt(self, mail: Mail, raw: bytes) -> Outcome:
         stage = Stage.CONNECT
         unicode = not (mail.to + mail.sender).isascii()
-        options, encoding = (["SMTPUTF8"], "utf-8") if unicode else ([], "ascii")
         try:
             client = await self._connected()
             if unicode and not client.supports_extension("smtputf8"):
                 answer = "the mail server takes no addresses beyond ASCII: give the person another"
                 return Outcome(verdict=Verdict.REFUSED, stage=Stage.RECIPIENT, answer=answer)
             stage = Stage.SENDER
-            await client.mail(mail.sender, options=options, encoding=encoding)
+            await _name(client, "MAIL FROM", mail.sender, *([b"SMTPUTF8"] if unicode else []))
             stage = Stage.RECIPIENT
-            await client.rcpt(mail.to, encoding=encoding)
+            await _name(client, "RCPT TO", mail.to)
             stage = Stage.MESSAGE
             response = await client.data(raw)
         except SMTPResponseException as refusal:
@@ -223,6 +223,16 @@ async def send(message: Mail, server: SmtpSettings) -> Outcome:
     """Hands over one mail on a connection of its own."""
     async with MailConnection(server) as connection:
         return await connection.send(message)
+
+
+async def _name(client: SMTP, who: str, address: str, *options: bytes) -> None:
+    """Say who sends or gets a mail. The client's own ways of it would take apart once more what ADDRESS has admitted.
+
+    Raises SMTPException, OSError.
+    """
+    response = await client.execute_command(f"{who}:<{address}>".encode(), *options)
+    if response.code not in TAKEN:
+        raise SMTPResponseException(response.code, response.message)
 
 
 def _refused(stage: Stage, code: int, answer: str) -> Outcome:
