@@ -75,7 +75,7 @@ class Courier(Generic[Message]):
         self.runtime, self.settings, self.way = runtime, settings, way
         self.stopping = asyncio.Event()
         self._wake = asyncio.Event()
-        runtime.woken.append(lambda outcome: self._wake.set() if outcome.said else None)
+        runtime.woken.append(lambda outcome: self._wake.set() if NOTIFICATIONS.name in outcome.parts else None)
 
     async def run(self) -> None:
         """Rounds until stopped."""
