@@ -232,7 +232,7 @@ class Applier:
         for state in (*signposts, *(one.state for one in folded)):
             self.cache.give(state)
         outcome.applied = len(fresh) - sum(len(one.dead) for one in folded)
-        outcome.said = len(plan.outbox)
+        outcome.said, outcome.parts = len(plan.outbox), set(plan.parts)
         outcome.due = any(one.due_at_once for one in folded)
         return outcome
 

@@ -76,6 +76,7 @@ class Outcome:
     dead: list[Dead] = field(default_factory=list)  # new ones
     refused: list[Dead] = field(default_factory=list)  # all, also what lay among the dead letters before
     said: int = 0
+    parts: set[str] = field(default_factory=set)  # kinds of which documents have changed, beside heads
     due: bool = False  # something waits for the clock, and for nothing else
 
     def add(self, other: Outcome) -> None:
@@ -83,6 +84,7 @@ class Outcome:
         self.applied += other.applied
         self.repeats += other.repeats
         self.said += other.said
+        self.parts |= other.parts
         self.due = self.due or other.due
         self.dead += other.dead
         self.refused += other.refused

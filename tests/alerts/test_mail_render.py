@@ -60,7 +60,15 @@ def alert(language: Language = "en", **changes: object) -> AlertMail:
 def mail(
     subject: str = "s", text: str = "t", html: str = "h", name: str = "Ann Lee", pictures: tuple[Picture, ...] = ()
 ) -> EmailMessage:
-    raw = compose(
+    raw = compose_of(subject, text, html, name, pictures)
+    assert raw.isascii()
+    return message_from_bytes(raw, _class=EmailMessage, policy=default)
+
+
+def compose_of(
+    subject: str, text: str = "t", html: str = "h", name: str = "Ann Lee", pictures: tuple[Picture, ...] = ()
+) -> bytes:
+    return compose(
         Mail(
             message_id="<a@b>",
             sender="alerts@example.test",
@@ -75,8 +83,6 @@ def mail(
             pictures=pictures,
         )
     )
-    assert raw.isascii()
-    return message_from_bytes(raw, _class=EmailMessage, policy=default)
 
 
 def test_the_subject_says_who_what_how_late_and_how_much() -> None:
@@ -237,6 +243,25 @@ def test_a_subject_arrives_with_every_space(subject: str) -> None:
     assert str(mail(subject)["Subject"]) == one_line(subject)
 
 
+@settings(deadline=None)
+@given(st.text(alphabet='ab =?"\\中é🙂', max_size=200))
+def test_no_line_of_a_mail_is_longer_than_it_may_be(text: str) -> None:
+    raw = compose_of(subject=text, text=f"{text}\r{text * 9}\n", name=text)
+    assert raw.replace(b"\r\n", b"").find(b"\n") == raw.replace(b"\r\n", b"").find(b"\r") == -1
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?" in line)  # RFC 2047, 2
+    assert max(map(len, body.split(b"\r\n"))) <= 998
+
+
+def test_a_mail_of_ascii_in_lines_that_are_too_long_is_encoded() -> None:
+    whole = "x" * 999
+    message = mail(text=f"{whole}\n", html="short\n")
+    plain, rich = message.iter_parts()
+    assert (plain["Content-Transfer-Encoding"], rich["Content-Transfer-Encoding"]) == ("base64", "7bit")
+    said = [part.get_content().replace("\r\n", "\n") for part in (plain, rich)]
+    assert said == [f"{whole}\n", "short\n"]
+
+
 def test_the_html_loads_nothing_from_anywhere() -> None:
     _, _, html = render_alert_raised(alert())
     assert not re.search(r"<(script|img|link|iframe|form|object)|@import|url\(", html)
@@ -262,8 +287,8 @@ def test_words_that_count_have_both_forms() -> None:
 
 def test_every_word_of_a_template_exists() -> None:
     source = "".join(path.read_text("utf-8") for path in sorted(TEMPLATES.iterdir()))
-    whole = set(re.findall(r'\bw\("([\w.+-]+)"[,)]', source))
-    counted = {f"{key}.{form}" for key in re.findall(r'\bn\("(\w+)"', source) for form in ("one", "other")}
+    whole = set(re.findall(r'"([\w.+-]+)" \| w\b', source))
+    counted = {f"{key}.{form}" for key in re.findall(r'"(\w+)" \| n\b', source) for form in ("one", "other")}
     assert len(whole) > 20 and (whole | counted) - WORDS.keys() == set()
 
 

@@ -1,9 +1,9 @@
 """What an alert looks like as a mail: subject, text and HTML, in the receiver's language."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -170,18 +170,9 @@ def with_books(reason: str, mail: Heading) -> str:
 
 def templated(rule: str, language: Language, subject: str, values: Mapping[str, object]) -> tuple[str, str, str]:
     """(subject, text, html) from the two templates of a rule, which are given these values and the language's words."""
-    w = partial(say, language)
-    said = {
-        "w": w,
-        "n": partial(say_number, language),
-        "money": partial(money, language=language),
-        "day": partial(day, language=language),
-        "percent": partial(percent, language=language),
-        "event_name": _event_name(w),
-        **values,
-    }
-    text = _templates.get_template(f"{rule}.txt.j2").render(said)
-    html = _templates.get_template(f"{rule}.html.j2").render(said | {"subject": subject})
+    templates = _templates(language)
+    text = templates.get_template(f"{rule}.txt.j2").render(values)
+    html = templates.get_template(f"{rule}.html.j2").render(values, subject=subject)
     return subject, text, html
 
 
@@ -218,15 +209,16 @@ def _subject(mail: AlertMail) -> str:
     )
 
 
-def _event_name(w: Callable[[str], str]) -> Callable[[str], str]:
-    def name(event: str) -> str:
-        key = f"event.{event}"
-        return w(key) if key in WORDS else event
-
-    return name
+def _event_name(event: str, language: Language) -> str:
+    key = f"event.{event}"
+    return say(language, key) if key in WORDS else event
 
 
-def _environment() -> Environment:
+@cache
+def _templates(language: Language) -> Environment:
+    """The templates of a language, whose words are filters: what of them rests on no figure is put in, and escaped,
+    when a template is compiled, and costs its mails nothing.
+    """
     templates = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
@@ -236,8 +228,13 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
-    templates.filters["line"] = one_line
+    templates.filters |= {
+        "line": one_line,
+        "w": partial(say, language),
+        "n": partial(say_number, language),
+        "money": partial(money, language=language),
+        "day": partial(day, language=language),
+        "percent": partial(percent, language=language),
+        "event_name": partial(_event_name, language=language),
+    }
     return templates
-
-
-_templates = _environment()

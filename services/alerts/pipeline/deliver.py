@@ -9,7 +9,9 @@ Message-ID or webhook-id, and counted. A receiver that hangs holds up his own ch
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Generic
@@ -45,6 +47,7 @@ from services.chassis.work import Work, act_work
 
 UNSAID: Final = (*queue.OPEN, "held")
 LEASES: Final[dict[Channel, str]] = {"mail": "mailer", "webhook": "webhooks"}
+REST_MOST_S: Final = 0.1
 CODES: Final[dict[Channel, str]] = {"mail": "smtp", "webhook": "http"}  # whose codes a bounce's reason names
 MARKS: Final[dict[Channel, tuple[str, str]]] = {
     "mail": (marks.MAIL_BEFORE_ANSWER, marks.MAIL_AFTER_ANSWER),
@@ -70,24 +73,28 @@ class Courier(Generic[Message]):
 
     def __init__(self, runtime: Runtime, settings: AlertsSettings, way: Way[Message]) -> None:
         self.runtime, self.settings, self.way = runtime, settings, way
-        self.stopping = False
+        self.stopping = asyncio.Event()
         self._wake = asyncio.Event()
-        runtime.woken.append(lambda outcome: self._wake.set() if outcome.said else None)
+        runtime.woken.append(lambda outcome: self._wake.set() if NOTIFICATIONS.name in outcome.parts else None)
 
     async def run(self) -> None:
         """Rounds until stopped."""
         renewal = asyncio.create_task(self._renew())
         try:
-            while not self.stopping:
-                if not await self._round():
+            while not self.stopping.is_set():
+                began = time.monotonic()
+                moved = await self._round()
+                if not moved:
                     await self._wait()
+                elif moved < self.settings.mail_batch:
+                    await self._rest(time.monotonic() - began)
         finally:
             renewal.cancel()
             await self.way.carrier.close()
 
     async def stop(self) -> None:
         """Let `run` finish its round."""
-        self.stopping = True
+        self.stopping.set()
         self._wake.set()
 
     async def _round(self) -> int:
@@ -116,17 +123,13 @@ class Courier(Generic[Message]):
             return [], 0
         made_from = await shelf(self.runtime.db, self.settings, due.wanted(), moment)
         opening = Opening(self.way, made_from, now, self.holder)
-        for row in due.single:
-            # Beside the loop, for some have a picture to draw, and the same loop applies the facts.
-            await asyncio.to_thread(opening.single, row)
-        for rows in due.together:
-            await asyncio.to_thread(opening.together, rows)
+        # Beside the loop, for some have a picture to draw, and the same loop applies the facts.
+        await asyncio.to_thread(opening.decide, due)
         self.runtime.metrics.in_doubt.inc(opening.doubts)
         stored: set[Key] = set()
         await self._apply([self._work(note.row, note.step, note.others, stored) for note in opening.notes])
         # What was not recorded is not sent: its customer was erased, or another process has gone on with it.
-        parcels = [await asyncio.to_thread(opening.packed, one, stored) for one in opening.parcels]
-        return [one for one in parcels if one is not None], len(stored)
+        return await asyncio.to_thread(opening.recorded, stored), len(stored)
 
     @property
     def holder(self) -> str:
@@ -189,6 +192,11 @@ class Courier(Generic[Message]):
             except DatabaseError as error:
                 if not heals(error):
                     raise
+
+    async def _rest(self, worked: float) -> None:
+        """A round costs much the same whether it moves one message or fifty: those that come meanwhile go together."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), min(worked, REST_MOST_S))
 
     async def _wait(self) -> None:
         try:

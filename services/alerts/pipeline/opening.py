@@ -23,7 +23,7 @@ from services.alerts.model.notification import (
 )
 from services.alerts.pipeline.compose import Letter, Shelf
 from services.alerts.pipeline.letters.parts import Withheld
-from services.alerts.pipeline.queue import Row
+from services.alerts.pipeline.queue import Due, Row
 from services.alerts.settings import AlertsSettings
 
 Key = tuple[str, str]  # subject and key
@@ -87,6 +87,13 @@ class Opening(Generic[Message]):
     parcels: list[Parcel[Message]] = field(default_factory=list)
     doubts: int = 0
 
+    def decide(self, due: Due) -> None:
+        """What becomes of all that is due."""
+        for row in due.single:
+            self.single(row)
+        for rows in due.together:
+            self.together(rows)
+
     def single(self, row: Row) -> None:
         """A notification that goes by itself: out, or not at all, or by another channel, or with a digest."""
         letter = self._letter(row, self._alone(row.notification, row.key))
@@ -116,6 +123,11 @@ class Opening(Generic[Message]):
             self.parcels.append(
                 Parcel(tuple(self._open(row, letter, partial(self._gathered, name=name)) for row, letter in letters))
             )
+
+    def recorded(self, stored: AbstractSet[Key]) -> list[Parcel[Message]]:
+        """What is handed over: the parcels of which something is recorded."""
+        found = (self.packed(parcel, stored) for parcel in self.parcels)
+        return [parcel for parcel in found if parcel is not None]
 
     def packed(self, parcel: Parcel[Message], stored: AbstractSet[Key]) -> Parcel[Message] | None:
         """The parcel with those of its parts that are recorded, and written; None where none is."""
