@@ -279,11 +279,11 @@ def _together(kind: str, *parts: Message, **params: str) -> MIMEMultipart:
 def _words(text: str, name: str) -> str:
     """A header's words, encoded where they need it (RFC 2047) and folded.
 
-    By the older email.header: EmailMessage loses the space where it folds between words of two scripts.
+    By the older email.header, which writes a line one longer than it is told: EmailMessage loses the space where it folds between words of two scripts.
     """
     text = one_line(text)
     charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
-    return Header(text, charset, header_name=name).encode(linesep="\r\n")
+    return Header(text, charset, LINE_OF_WORDS - 1, name).encode(linesep="\r\n")
 
 
 def _person(name: str, address: str) -> str:
