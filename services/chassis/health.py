@@ -80,8 +80,9 @@ class Health:
         return self._last
 
     async def _ask(self) -> Report:
-        outcomes = await asyncio.gather(*(self._one(check) for check in self._checks.values()))
-        return Report(all(outcome == PASSED for outcome in outcomes), dict(zip(self._checks, outcomes, strict=True)))
+        checks = dict(self._checks)  # a part that starts while the others are asked is asked next time
+        outcomes = await asyncio.gather(*map(self._one, checks.values()))
+        return Report(all(outcome == PASSED for outcome in outcomes), dict(zip(checks, outcomes, strict=True)))
 
     async def _one(self, check: Check) -> str:
         try:

@@ -85,3 +85,13 @@ async def test_a_process_that_stops_is_not_ready_whatever_its_parts_say() -> Non
     assert (await health.ready()).ready
     health.stopping()
     assert await health.ready() == Report(False, {"process": "stopping"})
+
+
+async def test_a_part_that_starts_while_the_others_are_asked_is_asked_next_time() -> None:
+    health = Health({}, timeout_ms=1000)
+
+    async def starts() -> None:
+        health.add("intake", fine)
+
+    health.add("database", starts)
+    assert await health.ready() == Report(True, {"database": "ok"})

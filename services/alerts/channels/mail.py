@@ -279,7 +279,8 @@ def _together(kind: str, *parts: Message, **params: str) -> MIMEMultipart:
 def _words(text: str, name: str) -> str:
     """A header's words, encoded where they need it (RFC 2047) and folded.
 
-    By the older email.header, which writes a line one longer than it is told: EmailMessage loses the space where it folds between words of two scripts.
+    By the older email.header, though it writes a line one longer than it is told: EmailMessage loses the space where it
+    folds between words of two scripts.
     """
     text = one_line(text)
     charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
