@@ -83,4 +83,4 @@ async def test_without_a_gateway_it_says_what_to_do(tmp_path: Path) -> None:
     code, _, err = await rapport("invoices", str(file), "--source", "erp", "--url", "http://127.0.0.1:9", token=NONE)
     assert code == 2 and "is it running?" in err
     code, _, err = await rapport("invoices", str(file), "--source", "erp", "--url", "gateway:8080", token=NONE)
-    assert code == 2 and "expected the gateway's address" in err
+    assert code == 2 and "expected the address of gateway" in err

@@ -147,15 +147,14 @@ class Suite:
 
 def _content(doc: Doc) -> Doc:
     found = {name: value for name, value in doc.items() if name not in _TECHNICAL}
-    if "state" in found:
-        state = dict(found["state"])
+    for at in ("state", "was"):
+        held = dict(found.pop(at, {}))
         # That there is a snapshot counts; the number of the last one only puts it in order.
-        if "revision" in state:
-            state["revision"] = True
-        state.pop("withdrawn", None)
-        found["state"] = state
-        if not state:
-            del found["state"]
+        if "revision" in held:
+            held["revision"] = True
+        held.pop("withdrawn", None)
+        if held:
+            found[at] = held
     return found
 
 
