@@ -17,6 +17,7 @@ from contracts.envelope import Event
 from contracts.events import lifecycle, profiles, sales, staff, trade
 from contracts.payload import Payload
 from services.alerts.model import open_item, order, purchase, settlement
+from services.alerts.model.abroad import looked_over
 from services.alerts.model.account import Account, Grace, Owned, with_grace, with_limit, with_owner, with_snapshot
 from services.alerts.model.alert import alert_id
 from services.alerts.model.cadence.course import Course, Stretch, retold, waiting
@@ -142,7 +143,7 @@ class Books:
             items[subject].append(item)
         for (subject, _), one in self.settlements.items():
             settlements[subject].append(one)
-        return {
+        found = {
             subject: msgspec.structs.replace(
                 self.accounts.get(subject, Account()),
                 owed=settled(counted(items[subject], settlements[subject], day), day),
@@ -150,6 +151,7 @@ class Books:
             )
             for subject in subjects
         }
+        return {subject: looked_over(account, self.rules.credit.orders, day) for subject, account in found.items()}
 
     def _item(self, event: Event, company: str | None, number: str, change: Callable[[OpenItem], OpenItem]) -> None:
         key = (event.subject, invoice_key(company, number))

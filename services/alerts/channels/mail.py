@@ -8,36 +8,26 @@ again, with the same Message-ID, so that a mail that arrives twice can be recogn
 import asyncio
 import itertools
 import re
-import secrets
 import socket
 import ssl
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.header import Header
 from email.message import Message
-from email.mime.image import MIMEImage
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import compat32
-from email.utils import format_datetime, quote
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Literal, Self
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException
 
+from services.alerts.channels.mime import NEW_LINE, inline, person, together, words, words_of
 from services.alerts.channels.outcome import Outcome, Stage, Verdict
 
 MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 ADDRESS = re.compile(r"[^\s<>@,;:\"\\()\[\]\x00-\x1f\x7f]+@[^\s<>@,;:\"\\()\[\]\x00-\x1f\x7f]+")
 PICTURE_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 ANSWER_LENGTH = 300
-LINE = 998  # characters, without its end
-NEW_LINE = "\r\n"
-LINE_OF_WORDS = 76  # of a header that holds encoded words (RFC 2047, 2)
-# The older policy: the newer parses every header it writes, and takes four times as long for the same mail.
-WIRE: Final = compat32.clone(linesep="\r\n")
 
 CLOSING = 421
 # 552 to MAIL FROM is about this mail's size; every other refusal of the sender is about how we are set up.
@@ -252,67 +242,23 @@ def compose(mail: Mail) -> bytes:
     """The mail as it goes over the wire: multipart/alternative, the text first, then the HTML (RFC 2046, 5.1.4), the
     latter together with its pictures (RFC 2387).
     """
-    rich: Message = _words_of(mail.html, "html")
+    rich: Message = words_of(mail.html, "html")
     if mail.pictures:
-        rich = _together("related", rich, *map(_inline, mail.pictures), type="text/html")
-    body = _together("alternative", _words_of(mail.text, "plain"), rich)
+        rich = together(
+            "related", rich, *(inline(picture.name, picture.png) for picture in mail.pictures), type="text/html"
+        )
+    body = together("alternative", words_of(mail.text, "plain"), rich)
     head = (
         ("Message-ID", mail.message_id),
         ("Date", format_datetime(mail.sent_at)),
-        ("From", _person(mail.sender_name, mail.sender)),
-        ("To", _person(mail.to_name, mail.to)),
-        ("Subject", _words(mail.subject, "Subject")),
+        ("From", person(one_line(mail.sender_name), mail.sender)),
+        ("To", person(one_line(mail.to_name), mail.to)),
+        ("Subject", words(one_line(mail.subject), "Subject")),
         ("Content-Language", mail.language),
         # RFC 3834: no holiday notice or other robot answers this.
         ("Auto-Submitted", "auto-generated"),
     )
-    return "".join(f"{name}: {value}\r\n" for name, value in head).encode() + body.as_bytes()
-
-
-def _together(kind: str, *parts: Message, **params: str) -> MIMEMultipart:
-    # With a boundary that nobody can foresee: the library would look for one of its own in all parts, by a pattern that
-    # it compiles anew for each mail.
-    boundary = f"=_{secrets.token_hex(16)}"
-    return MIMEMultipart(kind, boundary, parts, policy=WIRE, **params)
-
-
-def _words(text: str, name: str) -> str:
-    """A header's words, encoded where they need it (RFC 2047) and folded.
-
-    By the older email.header, though it writes a line one longer than it is told: EmailMessage loses the space where it
-    folds between words of two scripts.
-    """
-    text = one_line(text)
-    charset = "us-ascii" if text.isascii() and "=?" not in text else "utf-8"
-    return Header(text, charset, LINE_OF_WORDS - 1, name).encode(linesep="\r\n")
-
-
-def _person(name: str, address: str) -> str:
-    name = one_line(name)
-    if not name:
-        return address
-    if name.isascii() and "=?" not in name:
-        return f'"{quote(name)}" <{address}>'
-    said = _words(name, "From")
-    room = LINE_OF_WORDS - len(f"From: {said}".rpartition(NEW_LINE)[2])
-    return f"{said}{'' if len(address) + 3 <= room else NEW_LINE} <{address}>"
-
-
-def _words_of(text: str, subtype: str) -> MIMEText:
-    """A part in the encoding that every server takes: as it is where it is ASCII in lines that each must take (RFC
-    5321, 4.5.3.1.6), else base64: quoted-printable would write a Chinese mail three times as long.
-    """
-    lines = text.splitlines()
-    if text.isascii() and max(map(len, lines), default=0) <= LINE:
-        return MIMEText(text, subtype, "us-ascii", policy=WIRE)
-    return MIMEText("\r\n".join(lines) + "\r\n", subtype, "utf-8", policy=WIRE)
-
-
-def _inline(picture: Picture) -> MIMEImage:
-    part = MIMEImage(picture.png, "png", policy=WIRE)
-    part["Content-ID"] = f"<{picture.name}>"
-    part.add_header("Content-Disposition", "inline", filename=f"{picture.name}.png")
-    return part
+    return "".join(f"{name}: {value}{NEW_LINE}" for name, value in head).encode() + body.as_bytes()
 
 
 def one_line(text: str) -> str:
