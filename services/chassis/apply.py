@@ -69,12 +69,12 @@ class Applier:
         positions: Iterable[Position] = (),
         unread: Iterable[Dead] = (),
         *,
-        after: Collection[asyncio.Task[Outcome]] = (),
+        after: asyncio.Task[Outcome] | None = None,
     ) -> Outcome:
         """Apply a batch; returns when it is committed, however long the database is away.
 
-        `after` are batches that are still under way and were read before this one from the same partitions: a lane goes
-        on with this batch as soon as it is through with them, and how far was read is stored in their order.
+        `after` is the batch read before this one, if it is still under way: a lane goes on with this batch as soon as
+        it is through with that one, and how far was read is stored in their order.
 
         Raises:
             asyncio.CancelledError: the batch was dropped; nothing of the open transaction stays.
@@ -317,9 +317,8 @@ class Applier:
         return await self.db[name].find({field: {"$in": list(values)}}, batch_size=10_000).to_list(None)
 
 
-async def _over(tasks: Collection[asyncio.Task[Outcome]]) -> None:
-    # Their failure is this one's too: what comes after them must not be called applied.
-    if tasks:
-        await asyncio.wait(tasks)
-        for task in tasks:
-            task.result()
+async def _over(task: asyncio.Task[Outcome] | None) -> None:
+    # Its failure is this one's too: what comes after it must not be called applied.
+    if task is not None:
+        await asyncio.wait({task})
+        task.result()

@@ -24,11 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 class Ends:
-    """Asks when told to, and again until every partition of this process is known up to that moment.
+    """Asks when told to.
 
-    `applied` says how far each partition is applied, `move` stores their clocks, `busy` says that there is a lot to
-    read: until that is over no answer could help. `connect` makes the consumer that asks, one of its own: on the
-    connection of another the broker answers no question before the fetch that waits there.
+    `applied` says how far each partition of this process is applied, `move` stores their clocks, `busy` says that there
+    is more to read: until that is over no answer could help. `connect` makes the consumer that asks, one of its own: on
+    the connection of another the broker answers no question before the fetch that waits there.
     """
 
     def __init__(
@@ -42,15 +42,12 @@ class Ends:
         moved: Callable[[], None] = lambda: None,
     ) -> None:
         self.time, self.applied, self.move, self.busy, self.connect = logtime, applied, move, busy, connect
-        self.moved = moved  # told when all clocks have moved on
-        self._known: dict[TopicPartition, int] = {}  # up to when, by this process's own clock, in ms
-        self._until = 0  # up to when they are to be known
+        self.moved = moved  # told when clocks have moved on
         self._wanted = asyncio.Event()
         self._wanted.set()  # the first answer takes a tenth of a second a topic: nothing need wait for that one
 
     def ask(self) -> None:
         """Something waits for the clock."""
-        self._until = _now()
         self._wanted.set()
 
     async def run(self) -> None:
@@ -61,6 +58,7 @@ class Ends:
             while True:
                 await self._wanted.wait()
                 if self.applied and not self.busy():
+                    self._wanted.clear()
                     await self._answered(asker)
                 await asyncio.sleep(APART)
         finally:
@@ -70,30 +68,18 @@ class Ends:
         try:
             await self.look(asker)
         except KafkaError as error:
-            self._wanted.clear()
             log.info("ends.no_answer", error=type(error).__name__)  # the fetches will tell
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Move on the clocks of the partitions of which everything is applied that was there when this was asked."""
-        asked, wanted = _now(), self._until
+        asked = time.time_ns() // 1_000_000
         ended: list[Position] = []
-        for tp, end in (await consumer.end_offsets(self._unknown(wanted))).items():
+        for tp, end in (await consumer.end_offsets(list(self.applied))).items():
             applied = self.applied.get(tp)
             if applied is None or applied < end:
                 continue
-            self._known[tp] = asked
             if (at := self.time.read_to_end((tp.topic, tp.partition), asked)) is not None:
                 ended.append(Position(tp.topic, tp.partition, applied, at))
         if ended:
             await self.move(ended)
-        if not self._unknown(wanted):
-            if wanted == self._until:  # else it was asked for again meanwhile
-                self._wanted.clear()
             self.moved()
-
-    def _unknown(self, wanted: int) -> list[TopicPartition]:
-        return [tp for tp in self.applied if self._known.get(tp, -1) < wanted]
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -22,15 +24,13 @@ from faststream.kafka import KafkaBroker
 from .apply import Applier
 from .batch import Outcome
 from .errors import OffsetGoneError
-from .hand import Hand, InHand, cancel
 from .logtime import LogTime
 from .patience import patiently
 from .pulse import Pulse
-from .reader import Reader
+from .reader import Read, Reader
 from .service import Service
 from .supplies import Heard
 
-POLL_MS = 200
 HOLD = 1.0  # seconds between polls of a held assignment; aiokafka gives a member up after 300 without
 FETCH_WAIT_MS = 100  # how long the broker sits on an empty fetch: the grain of "read to its end"
 FINISH = 20.0  # seconds a batch in hand has when its partitions go; well below the rebalance's own limit
@@ -40,8 +40,16 @@ TROUBLE = 60.0  # seconds of errors that no waiting heals, after which the proce
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """A batch that was read and given to the applier."""
+
+    read: Read
+    task: asyncio.Task[Outcome]
+
+
 class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Reads a service's topics and hands batches to the applier, a few at a time; tells `woken` of each."""
+    """Reads a service's topics and hands batches to the applier, at most two at a time; tells `woken` of each."""
 
     def __init__(
         self,
@@ -65,7 +73,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         self._told_to_stop = asyncio.Event()
         self._troubled: float | None = None
         self._read: dict[TopicPartition, int] = {}  # how far was read; `next` is how far is applied
-        self._hand = Hand()
+        self._hand: deque[InHand] = deque()
         self._owed: dict[TopicPartition, int] = {}  # applied, and not yet committed to Kafka
         self._committed = 0.0
         self.pulse = Pulse(logtime, applier.metrics)
@@ -91,8 +99,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @property
     def busy(self) -> bool:
-        """Whether more is to be read and applied than a few records."""
-        return self._hand.large
+        """Whether something that was read is still to be applied."""
+        return bool(self._hand)
 
     async def run(self) -> None:
         """Read until stopped, once the broker is there and the group has given this process its share.
@@ -115,10 +123,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
                 else:
                     self._troubled = None
             if self._hand:
-                await self._finish(everything=True)
+                await self._finish(0)
                 await self._commit(now=True)
         finally:
-            cancel(self._hand.tasks)
+            for one in self._hand:
+                one.task.cancel()
 
     async def _join(self) -> None:
         joining = asyncio.create_task(patiently(self.broker.start))
@@ -136,34 +145,23 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _turn(self) -> None:
         batch = {}
         try:
-            batch = await self._poll()
+            wait = 0 if self._hand else 200
+            batch = await self.consumer.getmany(timeout_ms=wait, max_records=self.batch)
         except NoOffsetForPartitionError:
             pass  # the group has none; ours is put in its place below
         except OffsetOutOfRangeError as gone:
             if any(tp in self.next for tp in gone.args[0]):  # else it was the group's offset, as above
                 raise
         if batch:
-            self._take(batch)
-        await self._finish()
+            await self._take(batch)
+        else:
+            await self._finish(0)
         if new := self.consumer.assignment() - self.next.keys():
             placing = asyncio.create_task(self._place(new))
-            await self._held({placing}, leave=True)
+            await self._held(placing, leave=True)
             if not placing.cancelled():
                 placing.result()
         await self._beat()
-
-    async def _poll(self) -> dict[TopicPartition, list[ConsumerRecord]]:
-        """What has come; waits for it, though no longer than until a batch in hand is over."""
-        if not self._hand:
-            return await self.consumer.getmany(timeout_ms=POLL_MS, max_records=self.batch)  # type: ignore[no-any-return]
-        polling = asyncio.ensure_future(self.consumer.getmany(timeout_ms=POLL_MS, max_records=self.batch))
-        try:
-            await asyncio.wait({polling, *self._hand.tasks}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not polling.done():  # called off it has taken nothing out of the consumer's buffer
-                polling.cancel()
-                await asyncio.wait({polling})
-        return {} if polling.cancelled() else polling.result()
 
     def _endure(self, error: KafkaError) -> None:
         log.warning("intake.broker", error=type(error).__name__)
@@ -178,43 +176,42 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
         """Take no more; what is in hand is finished. `run` then returns by itself."""
         self.stopping = True
         self._told_to_stop.set()
-        if tasks := self._hand.tasks:
-            await asyncio.wait(tasks)
+        if self._hand:
+            await asyncio.wait({one.task for one in self._hand})
 
-    def _take(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> None:
-        """Give a batch to the applier, and leave it in hand."""
+    async def _take(self, batch: dict[TopicPartition, list[ConsumerRecord]]) -> None:
+        """Give a batch to the applier. A full one is left in hand while the next is read, so that decoding and folding
+        go on while the database works; a small one is finished at once.
+        """
         batch = {tp: rest for tp, records in batch.items() if (rest := self._unseen(tp, records))}
         if not batch:
             return
         with self.metrics.timed("decode"):
             read = self.reader.read(batch)
         self.metrics.batch_records.observe(read.records)
-        self._hand.take(read, lambda after: self.applier.apply(read.works, read.positions, read.dead, after=after))
+        after = self._hand[-1].task if self._hand else None
+        task = asyncio.create_task(self.applier.apply(read.works, read.positions, read.dead, after=after))
+        self._hand.append(InHand(read, task))
         for position in read.positions:
             self._read[TopicPartition(position.topic, position.partition)] = position.next
+        await self._finish(1 if read.records >= self.batch // 2 else 0)
 
-    async def _finish(self, *, everything: bool = False) -> None:
-        """See to the batches that are over, and wait until there is room for more; or until none is in hand."""
-        while True:
-            for one in self._hand.over():
-                self._over(one)
-            if not (self._hand if everything else self._hand.full):
-                break
-            await self._held(self._hand.tasks)
+    async def _finish(self, left: int) -> None:
+        """Wait until at most `left` batches are in hand."""
+        while len(self._hand) > left:
+            one = self._hand[0]
+            await self._held(one.task)
+            self._hand.popleft()
+            if one.task.cancelled():
+                continue  # the partitions went while the database was away; their next reader has the batch
+            outcome = one.task.result()
+            for position in one.read.positions:
+                tp = TopicPartition(position.topic, position.partition)
+                if position.next > self.next.get(tp, position.next):  # gone meanwhile, it may be back at another place
+                    self.next[tp] = self._owed[tp] = position.next
+            self._count(one.read, outcome)
+            self.woken(outcome)
         await self._commit()
-
-    def _over(self, one: InHand) -> None:
-        if one.task.cancelled():
-            return  # the partitions went while the database was away; their next reader has the batch
-        outcome = one.task.result()
-        for position in one.read.positions:
-            tp = TopicPartition(position.topic, position.partition)
-            if position.next > self.next.get(tp, position.next):  # gone meanwhile, it may be back at another place
-                self.next[tp] = self._owed[tp] = position.next
-        self.metrics.count(one.read.positions[0].topic, outcome.applied, outcome.repeats)
-        for dead in outcome.dead:
-            self.metrics.dead.labels(dead.origin.topic if dead.origin else "", dead.reason).inc()
-        self.woken(outcome)
 
     def _unseen(self, tp: TopicPartition, records: list[ConsumerRecord]) -> list[ConsumerRecord]:
         # Kafka's own offset can be behind ours for a moment after an assignment; ours wins.
@@ -223,18 +220,18 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             return []  # not placed yet: read again after it is
         return records if records[0].offset >= start else [record for record in records if record.offset >= start]
 
-    async def _held(self, tasks: Collection[asyncio.Task[Any]], *, leave: bool = False) -> None:
-        """Wait until one of them is over (with `leave`: or the process stops), polling the paused assignment meanwhile
-        so that the group is kept.
+    async def _held(self, task: asyncio.Task[Any], *, leave: bool = False) -> None:
+        """Wait until `task` is over (with `leave`: or the process stops), polling the paused assignment meanwhile so
+        that the group is kept.
         """
         try:
-            while not (await asyncio.wait(tasks, timeout=HOLD, return_when=asyncio.FIRST_COMPLETED))[0]:
+            while not (await asyncio.wait({task}, timeout=HOLD))[0]:
                 if leave and self.stopping:
-                    cancel(tasks)
+                    task.cancel()
                 await self._poll_nothing()
         except asyncio.CancelledError:
-            cancel(tasks)
-            await asyncio.wait(tasks)  # what it has begun is brought to an end before anyone goes on
+            task.cancel()
+            await asyncio.wait({task})  # what it has begun is brought to an end before anyone goes on
             raise
         if paused := self.consumer.paused():
             self.consumer.resume(*paused)
@@ -266,8 +263,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Finish what is in hand before its partitions go; without a database, drop it: nothing of it stays."""
-        if tasks := self._hand.tasks:
-            cancel((await asyncio.wait(tasks, timeout=FINISH))[1])
+        if tasks := {one.task for one in self._hand}:
+            for task in (await asyncio.wait(tasks, timeout=FINISH))[1]:
+                task.cancel()
         await self._commit(now=True)
         self.applier.cache.clear()
         self._unplace(revoked)
@@ -315,3 +313,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._commit()
             if ended := self.pulse.beat(self.consumer, self.next):
                 await self.applier.move(ended)
+
+    def _count(self, read: Read, outcome: Outcome) -> None:
+        self.metrics.count(read.positions[0].topic, outcome.applied, outcome.repeats)
+        for dead in outcome.dead:
+            self.metrics.dead.labels(dead.origin.topic if dead.origin else "", dead.reason).inc()

@@ -252,7 +252,7 @@ async def test_a_batch_given_while_the_one_before_is_under_way_does_not_overtake
         [told("add", 1, names[n % 3], f"{names[0]}-{n}") for n in span] for span in (range(first), range(first, 60))
     ]
     one = asyncio.create_task(applier.apply(lab.works(batches[0]), [Position("t", 0, first, NOW)]))
-    two = asyncio.create_task(applier.apply(lab.works(batches[1]), [Position("t", 0, 60, NOW)], after=[one]))
+    two = asyncio.create_task(applier.apply(lab.works(batches[1]), [Position("t", 0, 60, NOW)], after=one))
     await asyncio.wait({two}, timeout=0.2)  # it may go as far as it can
     assert ("t", 0) not in await applier.positions(), "how far was read is stored in order"
     hold.set()
