@@ -84,6 +84,7 @@ async def test_a_merge_and_a_link_gather_what_is_owed_and_their_end_parts_it_aga
     assert after["alerts.items"] == [doc for doc in before["alerts.items"] if doc["s"] != account]
 
 
+@pytest.mark.long
 async def test_a_process_killed_in_the_transaction_that_ties_or_parts_leaves_what_no_kill_leaves(suite: Suite) -> None:
     root, account = await two(suite)
     apart = await suite.known([root, account])

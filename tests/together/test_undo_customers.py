@@ -96,6 +96,7 @@ STAGES = [
 ]
 
 
+@pytest.mark.long
 async def test_killed_in_the_middle_of_each_step_it_ends_as_without_the_kill(suite: Suite) -> None:
     subjects, rows = await begun(suite)
     before = await suite.known(subjects)
