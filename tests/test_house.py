@@ -123,6 +123,12 @@ def test_no_file_names_a_folder_of_one_machine_or_a_registry() -> None:
     assert not found, "these hold on one machine only; take them from the environment:\n" + "\n".join(found)
 
 
+def test_no_file_is_a_link() -> None:
+    """A link to a folder of one machine takes the place of everybody's own."""
+    staged = subprocess.run(["git", "ls-files", "--stage"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert [line for line in staged.splitlines() if line.startswith("120000")] == []
+
+
 def test_a_function_fits_on_a_screen() -> None:
     found = []
     for name, tree in python(*CODE, "tests"):
