@@ -15,7 +15,7 @@ import msgspec
 from contracts.envelope import Event
 from contracts.events.profiles import ProfileChanged
 from services.alerts.rules import Rules
-from services.alerts.store import ACCOUNTS, STAFF
+from services.alerts.store import ACCOUNTS, RATES, STAFF
 from services.chassis.aggregate import Desk, Part
 from services.chassis.service import Fold, Handler, Service
 
@@ -34,7 +34,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 LASTING, PASSING = "ledger", "inbox"  # ids known for ever, and ids forgotten with their month
 TALLY = Part("tally", Tally, ACCOUNTS)
 STAFF_TALLY = Part("staff_tally", Tally, STAFF)
-BY_HEAD = {ACCOUNTS.name: TALLY, STAFF.name: STAFF_TALLY}
+RATES_TALLY = Part("rates_tally", Tally, RATES)
+BY_HEAD = {ACCOUNTS.name: TALLY, STAFF.name: STAFF_TALLY, RATES.name: RATES_TALLY}
 
 
 def with_tally(build: Callable[[Rules], Service]) -> Callable[[Rules], Service]:
@@ -42,7 +43,7 @@ def with_tally(build: Callable[[Rules], Service]) -> Callable[[Rules], Service]:
 
     def built(rules: Rules) -> Service:
         service = build(rules)
-        service.stores(TALLY, STAFF_TALLY)
+        service.stores(TALLY, STAFF_TALLY, RATES_TALLY)
         for kind, handler in service.handlers.items():
             if not handler.own:  # what people do is counted by people.py
                 counted = _counted(handler, BY_HEAD[handler.head.name])
