@@ -7,10 +7,8 @@ his account says is unrated; all others are gone through when a rate was publish
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -24,8 +22,8 @@ from services.alerts.model.account import Account
 from services.alerts.model.quotes import Quote, current
 from services.alerts.rules import Rules
 from services.alerts.store import ACCOUNTS, RATES, KnownRates
-from services.chassis.errors import heals
-from services.chassis.mongo import Database, DatabaseError, Doc, find, from_doc
+from services.chassis.mongo import Database, Doc, find, from_doc
+from services.chassis.rounds import Rounds
 from services.chassis.runtime import Runtime
 
 LEASE: Final = "rates/bring"
@@ -69,26 +67,17 @@ class Rater:
 
     def __init__(self, runtime: Runtime, rules: Rules) -> None:
         self.runtime, self.rules = runtime, rules
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds("rates", EVERY)
         self._seen, self._all_at = -1, float("-inf")
         self._in_vain: set[str] = set()  # pairs for which nobody has published a rate: not asked for in every round
 
     async def run(self) -> None:
         """Rounds until stopped."""
-        while not self._stopping.is_set():
-            try:
-                await self.round()
-            except DatabaseError as error:
-                if not heals(error):
-                    raise
-                log.warning("rater.held", error=type(error).__name__)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._stopping.wait()
+        await self._rounds.run(self.round)
 
     async def stop(self) -> None:
         """Let `run` finish its round."""
-        self._stopping.set()
+        self._rounds.stop()
 
     async def round(self) -> int:
         """Bring what is wanted; returns to how many customers."""
@@ -117,7 +106,7 @@ class Rater:
             if events:
                 await self.runtime.say(events)
                 done += len(events)
-            if self._stopping.is_set() or not await self.runtime.leases.take(LEASE):
+            if self._rounds.stopping or not await self.runtime.leases.take(LEASE):
                 break
         if done:
             log.info("rates.brought", customers=done)
